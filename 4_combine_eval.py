@@ -1,0 +1,31 @@
+"""Stage 4, the other half: the hand-written validation set as a table, one line a text with all accepted answers.
+
+    python 4_combine_eval.py
+
+reads   runs/<run>/emoji_data.yaml, data/validation_set.yaml
+writes  runs/<run>/validation_data.csv
+"""
+
+from emojisummary.artifacts import VALIDATION, passes, read_emoji, write_csv
+from emojisummary.combining import shuffled
+from emojisummary.emojis import Lookup
+from emojisummary.stage import UserError, run
+from emojisummary.validation import read_validation_set, validation_rows
+
+
+def main(settings):
+    emoji_of = Lookup(read_emoji(settings.folder))
+    rows, problems = validation_rows(read_validation_set(settings.validation_set), emoji_of)
+    rows = [row for row in rows if passes(row["language"], settings.language)]
+    if not rows:
+        raise UserError(f"{settings.validation_set}: no text is left with these filters and this emoji table.")
+
+    path = settings.folder / "validation_data.csv"
+    write_csv(path, VALIDATION, shuffled(rows, settings.seed)[: settings.limit])
+    print(f"{path}: {len(rows):,} texts")
+    for problem, count in problems.items():
+        print(f"  {problem}: {count}")
+
+
+if __name__ == "__main__":
+    run(main, "combine")

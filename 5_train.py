@@ -1,0 +1,58 @@
+"""Stage 5: trains the student on the rows, turned round: from text to emoji.
+
+    python 5_train.py
+    python 5_train.py --config recipes/tiny.yaml
+
+reads   runs/<run>/training_data.csv, validation_data.csv (its part `dev`), emoji_data.yaml
+writes  runs/<run>/model/: the best checkpoint as a student, with checkpoints/ to go on from and trainer_state.json
+
+Stopped or killed, the same command goes on from the newest whole checkpoint. What is up to date isn't trained again.
+"""
+
+import shutil
+import sys
+
+from emojisummary.artifacts import file_hash, fingerprint, is_stamped, package_versions, read_csv, read_emoji, stamp, write_yaml
+from emojisummary.emojis import Lookup
+from emojisummary.stage import UserError, run
+from emojisummary.tasks import TASKS
+from emojisummary.training.rows import training_rows
+from emojisummary.validation import split
+
+
+def main(settings):
+    folder, model = settings.folder, settings.folder / "model"
+    files = [folder / name for name in ("training_data.csv", "validation_data.csv", "emoji_data.yaml")]
+    table = read_emoji(folder)
+    rows, problems = training_rows(read_csv(files[0], ("text", "answer"), "python 4_combine.py"), Lookup(table))
+    validation = split(read_csv(files[1], ("text", "answers"), "python 4_combine_eval.py"), "dev")[: settings.eval_rows]
+    if not validation:
+        raise UserError(f"{files[1]} has no text of the part `dev`: the best checkpoint is chosen by them.")
+    made_from = fingerprint(files, settings.own())
+    if is_stamped(model / "student.yaml", made_from):
+        print(f"{model}: up to date")
+        return
+
+    rows = rows[: settings.limit]
+    print(f"{len(rows):,} rows, {len(validation):,} validation texts" + "".join(f"; {n:,} rows {p}" for p, n in problems.items()))
+    if settings.student == "retriever":
+        from emojisummary.training.retriever import train
+    else:
+        from emojisummary.training.llm import train
+    metrics = train(rows, validation, table, TASKS[settings.task], settings, model, made_from)
+
+    newest = max((model / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    shutil.copy(newest / "trainer_state.json", model)
+    write_yaml(model / "made.yaml", {
+        "command": " ".join(sys.argv),
+        "metrics": metrics,
+        "settings": settings.own(),
+        "versions": package_versions("torch", "transformers", "sentence-transformers", "trl", "peft"),
+        "files": {path.name: file_hash(path) for path in files},
+    })  # fmt: skip
+    stamp(model / "student.yaml", made_from)
+    print(f"{model}: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
+
+
+if __name__ == "__main__":
+    run(main, "train")

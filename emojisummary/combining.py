@@ -1,0 +1,71 @@
+"""From graded rows to training rows: votes, duplicates, near-duplicates, order."""
+
+import random
+import re
+
+from emojisummary.artifacts import Row
+from emojisummary.emojis import plain
+
+GRAM = 5  # characters
+
+
+def merge(graded: list[Row], also: dict[str, str]) -> list[Row]:
+    """One row for each id, with `votes`, its number of yes verdicts, and `also`, its other accepted emoji."""
+    rows = {}
+    for vote in graded:
+        row = rows.setdefault(vote["id"], {**vote, "votes": 0, "also": also.get(vote["id"], "")})
+        row["votes"] += vote["verdict"] == "yes"
+    return list(rows.values())
+
+
+def without_duplicates(rows: list[Row]) -> list[Row]:
+    """The first row of each text. Where later ones have another answer, it joins the first one's `also`.
+
+    One text with two answers in two rows would teach the model to contradict itself.
+    """
+    first = {}
+    for row in rows:
+        kept = first.setdefault(normalise(row["text"]), row)
+        accepted = [kept["answer"], *kept["also"].split()]
+        if plain(row["answer"]) not in map(plain, accepted):
+            kept["also"] = " ".join([*kept["also"].split(), row["answer"]])
+    return list(first.values())
+
+
+def normalise(text: str) -> str:
+    """The text's words in lower case, without punctuation: what two copies of a text share."""
+    return " ".join(re.findall(r"\w+", text.lower())) or text.strip()
+
+
+def near_duplicates(texts: list[str], others: list[str], threshold: float) -> set[int]:
+    """The indices of texts that are at least `threshold` similar to one of the others.
+
+    Similarity is the Jaccard index of the sets of character 5-grams: shared / all.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    if not texts or not others:
+        return set()
+    grams = CountVectorizer(analyzer=_grams, binary=True)
+    b = grams.fit_transform(others)
+    a = grams.transform(texts)
+    sizes_a = [max(len(_grams(text)), 1) for text in texts]
+    sizes_b = b.sum(axis=1).A1
+    shared = (a @ b.T).tocoo()
+    return {
+        int(i)
+        for i, j, n in zip(shared.row, shared.col, shared.data, strict=True)
+        if n / (sizes_a[i] + sizes_b[j] - n) >= threshold
+    }
+
+
+def _grams(text: str) -> set[str]:
+    text = f" {normalise(text)} "
+    return {text[start : start + GRAM] for start in range(max(len(text) - GRAM + 1, 1))}
+
+
+def shuffled(rows: list[Row], seed: int) -> list[Row]:
+    """The rows in an order that depends on nothing but their ids and the seed."""
+    rows = sorted(rows, key=lambda row: row["id"])
+    random.Random(seed).shuffle(rows)
+    return rows

@@ -1,0 +1,121 @@
+"""The emoji table: read from TSV files, looked up, and found inside text.
+
+Emoji are written fully qualified, with the variation selector VS16 (U+FE0F) where Unicode wants it. People and models
+often leave it out, so comparing ignores it: `plain("❤️") == plain("❤")`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from emojisummary.artifacts import read_tsv
+from emojisummary.stage import UserError
+
+VS16 = "\ufe0f"
+ZWJ = "\u200d"
+COLUMNS = ("code_points", "emoji", "name", "keywords", "category", "subcategory", "version")
+SKIN_TONES = re.compile("[\U0001f3fb-\U0001f3ff]")
+
+Table = dict[str, dict]  # emoji -> hex, name, category, subcategory, keywords, rank, parent, version; in Unicode's order
+
+
+def plain(emoji: str) -> str:
+    """The emoji without VS16: the form to compare by."""
+    return emoji.replace(VS16, "")
+
+
+def read_tables(tables: list[str], ranking: str) -> tuple[Table, Counter]:
+    """The emoji of all TSV files with their ranks, and a count of what was wrong and left out.
+
+    An emoji listed twice keeps its first entry. `rank` is None where the ranking doesn't name the emoji.
+    Raises UserError with file and line for a broken row.
+    """
+    table, problems = {}, Counter()
+    seen = set()
+    for file in tables:
+        for line, row in read_tsv(Path(file), COLUMNS):
+            emoji = row["emoji"]
+            if " ".join(f"{ord(c):04X}" for c in emoji) != row["code_points"]:
+                raise UserError(f"{file}, line {line}: {emoji} does not have the code points {row['code_points']!r}.")
+            if plain(emoji) in seen:
+                problems["emoji listed twice"] += 1
+                continue
+            seen.add(plain(emoji))
+            table[emoji] = {
+                "hex": row["code_points"].replace(" ", "-"),
+                "name": row["name"],
+                "category": row["category"],
+                "subcategory": row["subcategory"],
+                "keywords": [k for k in row["keywords"].split(" | ") if k],
+                "rank": None,
+                "parent": None,
+                "version": float(row["version"]),
+            }
+    if not table:
+        raise UserError(f"No emoji in {', '.join(tables)}: `emoji.tables` in config.yaml names the tables.")
+    emoji_of = Lookup(table)
+    for rank, emoji in _read_ranking(ranking):
+        known = emoji_of.get(emoji)
+        if known is None:
+            problems["emoji in the ranking, not in the tables"] += 1
+        elif table[known]["rank"] is None:
+            table[known]["rank"] = rank
+        else:
+            problems["emoji ranked twice"] += 1
+    for emoji, facts in table.items():
+        facts["parent"] = _parent(emoji, emoji_of)
+    return table, problems
+
+
+def _read_ranking(file: str) -> Iterable[tuple[int, str]]:
+    for line, row in read_tsv(Path(file), ("rank", "emoji")):
+        if not row["rank"].isdigit():
+            raise UserError(f"{file}, line {line}: rank {row['rank']!r} is not a whole number.")
+        yield int(row["rank"]), row["emoji"]
+
+
+def _parent(emoji: str, emoji_of: "Lookup") -> str | None:
+    """The emoji that this one is a gendered variant of: 🤦 for 🤦‍♀️, 🧑‍🍳 for 👩‍🍳; None where there is none.
+
+    >>> _parent("🤦‍♀️", Lookup(["🤦", "🤦‍♀️"]))
+    '🤦'
+    """
+    bare = plain(emoji)
+    for sign in "♀♂":
+        if f"{ZWJ}{sign}" in bare:
+            return emoji_of.get(bare.replace(f"{ZWJ}{sign}", ""))
+    if bare[0] in "👨👩" and ZWJ in bare:
+        return emoji_of.get("🧑" + bare[1:])
+    return None
+
+
+class Lookup:
+    """Finds a table's emoji, spelled with or without VS16.
+
+    >>> lookup = Lookup(["❤️", "🏳️‍🌈", "🏳️"])
+    >>> lookup.get("❤")
+    '❤️'
+    >>> lookup.split("I ❤ the 🏳️‍🌈!")
+    ['❤️', '🏳️‍🌈']
+    """
+
+    def __init__(self, emoji: Iterable[str]):
+        self.by_plain = {plain(e): e for e in emoji}
+        longest_first = sorted(self.by_plain, key=len, reverse=True)
+        spellings = (f"{VS16}?".join(map(re.escape, e)) + f"{VS16}?" for e in longest_first)
+        self.pattern = re.compile("|".join(spellings) or r"(?!)")
+
+    def get(self, emoji: str) -> str | None:
+        """The table's spelling of an emoji, skin tones left out; None if the table doesn't have it."""
+        return self.by_plain.get(SKIN_TONES.sub("", plain(emoji)))
+
+    def split(self, text: str) -> list[str]:
+        """The table's emoji that occur in a text, in order. Keycaps count (1️⃣), bare digits don't."""
+        found = self.pattern.findall(SKIN_TONES.sub("", text))
+        return [self.by_plain[plain(e)] for e in found]
+
+
+def by_rank(table: Table) -> list[str]:
+    """All emoji, most used first; the unranked follow in the table's order."""
+    return sorted(table, key=lambda e: table[e]["rank"] or 10**6)

@@ -1,0 +1,18 @@
+"""From a grader's reply to a verdict: yes, no or unclear. Only yes counts."""
+
+import re
+
+VERDICT = re.compile(r"\W*(yes|no)\b\W*(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def verdict(reply: str | None) -> tuple[str, str]:
+    """The verdict and its reason. The reply has to open with yes or no; whatever else it says is unclear.
+
+    >>> verdict("Yes. A burger fits."), verdict("I kNOw this one, yes")
+    (('yes', 'A burger fits.'), ('unclear', 'I kNOw this one, yes'))
+    """
+    reply = " ".join((reply or "no answer").split())
+    match = VERDICT.fullmatch(reply)
+    if match is None or re.match(r"(and|or|/)\s*(yes|no)\b", match[2], re.IGNORECASE):
+        return "unclear", reply
+    return match[1].lower(), match[2]

@@ -1,0 +1,50 @@
+"""Whatever answers, behind one door: teachers, graders, controls and students are the same thing at different stages.
+
+A model has a `name` and some of these:
+- `answer(requests)`: yields (request, reply) for each row of requests, reply None where it has nothing to say. As a
+  teacher it writes texts, as a grader it says "yes" or "no" with a reason.
+- `rank(texts, top)`: for each text the `top` best emoji with their probabilities, best first.
+- `depends_on`: what its answers depend on beside the request, for `artifacts.Journal`.
+"""
+
+from pathlib import Path
+
+from emojisummary.stage import UserError
+
+NAMES = "`phrasebook`, `retriever`, `most-frequent`, or the folder of a trained run such as runs/demo"
+
+
+def connect(name: str, table: dict | None = None, settings=None, device: str = "cpu"):
+    """The model of that name.
+
+    `table` is needed by all but a trained run, `settings` (the stage's) by `phrasebook` and `retriever`.
+    Raises UserError for an unknown name or a folder without a trained student.
+    """
+    if name == "phrasebook":
+        from emojisummary.models.phrasebook import Phrasebook
+
+        return Phrasebook(table, Path(settings.phrasebook), Path(settings.keywords))
+    if name == "retriever":
+        from emojisummary.models.retriever import Retriever
+
+        return Retriever.untuned(table, settings.encoder, rank_at_most=getattr(settings, "rank_at_most", None))
+    if name == "most-frequent":
+        from emojisummary.models.frequent import MostFrequent
+
+        return MostFrequent(table)
+    return _student(Path(name), device)
+
+
+def _student(run: Path, device: str):
+    from emojisummary.artifacts import read_yaml
+
+    if not run.is_dir():
+        raise UserError(f"{run}: no such model. A model is {NAMES}.")
+    card = read_yaml(run / "model" / "student.yaml", made_by=f"python 5_train.py --run {run.name}")
+    if card["student"] == "retriever":
+        from emojisummary.models.retriever import Retriever
+
+        return Retriever.load(run / "model", name=run.name)
+    from emojisummary.models.llm import LanguageModel
+
+    return LanguageModel.load(run / "model", name=run.name, device=device)

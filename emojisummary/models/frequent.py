@@ -1,0 +1,17 @@
+"""The simplest control: whatever the text, the most used emoji."""
+
+from emojisummary.emojis import Table, by_rank
+
+
+class MostFrequent:
+    name = "most-frequent"
+    depends_on = ""
+
+    def __init__(self, table: Table):
+        self.emoji = by_rank(table)
+
+    def rank(self, texts: list[str], top: int = 5) -> list[list[tuple[str, float]]]:
+        """The same ranking for every text. The probabilities follow Zipf's law: rank r gets a share of 1 / r."""
+        total = sum(1 / rank for rank in range(1, len(self.emoji) + 1))
+        best = [(emoji, 1 / rank / total) for rank, emoji in enumerate(self.emoji[:top], start=1)]
+        return [best for _ in texts]

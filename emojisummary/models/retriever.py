@@ -1,0 +1,104 @@
+"""The retriever: compares a text's vector with the vector of every emoji's card, and ranks.
+
+Untuned it is the offline grader and the control. Tuned by 5_train.py it is the embedded student: milliseconds on a CPU, and a
+new emoji costs one line in its cards.tsv, no training.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+
+from emojisummary.artifacts import Row, file_hash, read_tsv, read_yaml, write_text, write_yaml
+from emojisummary.emojis import Table, plain
+from emojisummary.models.encoder import Encoder, encoder_folder
+
+UNTUNED_SCALE = 20.0  # factor on cosines before the softmax, as in the encoder's own training
+
+
+def card(facts: dict) -> str:
+    """What the encoder reads about an emoji: `hot beverage: beverage, coffee, drink, steaming, tea`."""
+    return f"{facts['name']}: {', '.join(facts['keywords'])}"
+
+
+class Retriever:
+    """`cards` maps each emoji to its card's text, `vectors` are the trained ones of the first cards (the rest are encoded)."""
+
+    reproducible = True
+    batch = 512  # requests graded together: the same texts side by side give the same bits, also after a kill
+
+    def __init__(self, name: str, encoder: Encoder, cards: dict[str, str], scale: float, vectors=None, bias=None):
+        self.name, self.encoder, self.cards, self.scale = name, encoder, cards, scale
+        self.trained, self.trained_bias = vectors, bias
+        self.emoji = list(cards)
+
+    @classmethod
+    def untuned(cls, table: Table, encoder: str, rank_at_most: int | None = None) -> "Retriever":
+        folder = encoder_folder(encoder)
+        cards = {emoji: card(facts) for emoji, facts in table.items()}
+        model = cls("retriever", Encoder(folder), cards, UNTUNED_SCALE)
+        model.rank_at_most = rank_at_most
+        model.depends_on = f"{file_hash(folder / 'model.safetensors')} {rank_at_most}"
+        return model
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> "Retriever":
+        """The student that `save` left in a folder."""
+        from safetensors.torch import load_file
+
+        about = read_yaml(folder / "student.yaml")
+        cards = {row["emoji"]: row["card"] for _, row in read_tsv(folder / "cards.tsv", ("emoji", "card"))}
+        encoder = Encoder(folder / "encoder", about["max_length"])
+        return cls(name, encoder, cards, about["scale"], **load_file(folder / "cards.safetensors"))
+
+    def save(self, folder: Path, about: dict) -> None:
+        """Writes all but the encoder's own files; student.yaml, which makes it a student, comes last."""
+        from safetensors.torch import save_file
+
+        save_file({"vectors": self.trained, "bias": self.trained_bias}, folder / "cards.safetensors")
+        lines = [f"{emoji}\t{text}" for emoji, text in self.cards.items()]
+        write_text(folder / "cards.tsv", "\n".join(["emoji\tcard", *lines]) + "\n")
+        write_yaml(folder / "student.yaml", {"student": "retriever", "scale": self.scale, **about})
+
+    @cached_property
+    def vectors(self):
+        """Unit vectors of all cards: shape (emoji, size)."""
+        import torch
+
+        known = 0 if self.trained is None else len(self.trained)
+        new = self.encoder(list(self.cards.values())[known:])
+        return new if self.trained is None else torch.cat([self.trained, new])
+
+    @cached_property
+    def bias(self):
+        """How readily each emoji is given whatever the text: shape (emoji,). 0 untuned; a new card gets the median."""
+        import torch
+
+        if self.trained_bias is None:
+            return torch.zeros(len(self.emoji))
+        new = self.trained_bias.median().repeat(len(self.emoji) - len(self.trained_bias))
+        return torch.cat([self.trained_bias, new])
+
+    def scores(self, texts: list[str]):
+        """The logit of each card for each text, the higher the better: shape (texts, emoji)."""
+        return self.encoder(texts) @ self.vectors.T * self.scale + self.bias
+
+    def rank(self, texts: list[str], top: int = 5) -> list[list[tuple[str, float]]]:
+        """For each text the `top` best emoji with their probabilities, best first."""
+        if not texts:
+            return []
+        probabilities = self.scores(texts).softmax(dim=-1)
+        best, index = probabilities.topk(min(top, len(self.emoji)))
+        return [
+            [(self.emoji[i], p) for i, p in zip(row, ps, strict=True)]
+            for row, ps in zip(index.tolist(), best.tolist(), strict=True)
+        ]
+
+    def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
+        """As a grader: yes where the request's emoji ranks high enough among all emoji for the request's text."""
+        position = {plain(emoji): index for index, emoji in enumerate(self.emoji)}
+        requests = list(requests)
+        scores = self.scores([request["text"] for request in requests])
+        for request, row in zip(requests, scores, strict=True):
+            rank = int((row > row[position[plain(request["emoji"])]]).sum()) + 1
+            verdict = "yes" if rank <= self.rank_at_most else "no"
+            yield request, {"text": f"{verdict}: rank {rank} of {len(self.emoji)}"}

@@ -1,0 +1,95 @@
+"""Figures, readable in print: runs differ in colour and in dash, and nothing hangs on colour alone."""
+
+import json
+import os
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+from emojisummary.stage import UserError
+
+COLOURS = ("#0b6e99", "#c4510c", "#3d7a35", "#7b4fa3", "#8a6d00")  # told apart also by readers who see no red or green
+DASHES = ("-", "--", "-.", ":")
+Points = list[tuple[float, float]]  # (step, value)
+
+
+@dataclass
+class History:
+    """What the trainer logged, as points over steps."""
+
+    loss: Points
+    eval_loss: Points
+    accuracy: Points
+    best_step: int | None
+
+
+def read_history(state: Path) -> History:
+    """Reads a trainer_state.json. Raises UserError where it's missing, unreadable or without any loss."""
+    try:
+        content = json.loads(state.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{state} does not exist. Make it with: python 5_train.py --run {state.parent.parent.name}") from None
+    except ValueError as error:
+        raise UserError(f"{state} is not a trainer's state: {error}.") from None
+    log = content.get("log_history", [])
+    history = History(*(_points(log, key) for key in ("loss", "eval_loss", "eval_accuracy@1")), None)
+    if not history.loss:
+        raise UserError(f"{state} holds no loss: the training logged nothing.")
+    if history.accuracy:
+        history.best_step = int(max(history.accuracy, key=lambda point: point[1])[0])
+    return history
+
+
+def _points(log: list[dict], key: str) -> Points:
+    return [(entry["step"], float(entry[key])) for entry in log if key in entry]
+
+
+def moving_average(points: Points, window: int) -> Points:
+    """Each value replaced by the mean of itself and up to window - 1 values before it.
+
+    >>> moving_average([(1, 4.0), (2, 2.0), (3, 0.0)], 2)
+    [(1, 4.0), (2, 3.0), (3, 1.0)]
+    """
+    values = [value for _, value in points]
+    means = []
+    for end in range(1, len(values) + 1):
+        recent = values[max(0, end - window) : end]
+        means.append(sum(recent) / len(recent))
+    return [(step, value) for (step, _), value in zip(points, means, strict=True)]
+
+
+def draw(histories: dict[str, History], path: Path, smoothing: int) -> None:
+    """Two panels: training and validation loss above, accuracy@1 with the best checkpoint marked below."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import PercentFormatter
+
+    figure, (losses, accuracies) = plt.subplots(2, 1, figsize=(7, 7), sharex=True, layout="constrained")
+    for (name, history), colour, dash in zip(histories.items(), cycle(COLOURS), cycle(DASHES)):  # noqa: B905 - cycles
+        losses.plot(*zip(*history.loss, strict=True), color=colour, alpha=0.25, linewidth=0.8)
+        smooth = moving_average(history.loss, smoothing)
+        losses.plot(*zip(*smooth, strict=True), color=colour, linestyle=dash, label=f"{name}, training")
+        if history.eval_loss:
+            points = zip(*history.eval_loss, strict=True)
+            losses.plot(*points, color=colour, linestyle=dash, marker="s", markersize=4, label=f"{name}, validation")
+        if history.accuracy:
+            points = zip(*history.accuracy, strict=True)
+            accuracies.plot(*points, color=colour, linestyle=dash, marker="o", markersize=4, label=name)
+            best = max(history.accuracy, key=lambda point: point[1])
+            accuracies.plot(*best, marker="*", markersize=16, color=colour, markeredgecolor="black")
+            label = accuracies.annotate(f"best: {best[1]:.1%}", best, (0, -22), textcoords="offset points", ha="right")
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8})
+    losses.set(ylabel="loss (cross-entropy)", title="Training")
+    accuracies.set(ylabel="accuracy@1 on validation texts", xlabel="step (updates of the weights)")
+    accuracies.yaxis.set_major_formatter(PercentFormatter(1.0))
+    for axes in (losses, accuracies):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.png")
+    figure.savefig(temporary, dpi=200)
+    plt.close(figure)
+    os.replace(temporary, path)

@@ -1,0 +1,289 @@
+"""The settings: one section of config.yaml per stage, and what all stages share.
+
+config.yaml holds every default. A recipe (`--config recipes/german.yaml`) is only the difference from it, and a flag
+of the script (`--learning_rate 1e-4`) wins over both. These classes say which keys there are and what they take.
+"""
+
+import argparse
+import difflib
+from copy import copy
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, create_model
+from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, SettingsConfigDict, SettingsError
+
+from emojisummary.stage import UserError
+
+DEFAULTS = Path(__file__).parent.parent / "config.yaml"
+Share = Field(ge=0, le=1)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class CommandLine(BaseSettings):
+    """Lets flags win over the config. Environment variables are not read: TYPE or LIMIT may mean anything."""
+
+    model_config = SettingsConfigDict(cli_kebab_case=False, cli_implicit_flags=True, nested_model_default_partial_update=True)
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, **others):
+        return (init_settings,)
+
+
+class Shared(Section):
+    """What every stage knows."""
+
+    run: str
+    """name of the run: all it makes lies in <runs_folder>/<run>/"""
+    runs_folder: str
+    """folder of all runs"""
+    task: Literal["summary"]
+    """what is being learned"""
+    seed: int
+    """where all chance starts from"""
+    language: list[str]
+    """only these languages (repeatable)"""
+    type: list[str]
+    """only these text types (repeatable)"""
+    teacher: list[str]
+    """only these teachers (repeatable)"""
+    grader: list[str]
+    """only these graders (repeatable)"""
+    limit: PositiveInt | None
+    """at most so many rows per file"""
+    encoder: str
+    """sentence encoder of every retriever: all-MiniLM-L6-v2 (comes with the requirements), a folder, or a hub name"""
+    debug: bool
+    """show the traceback of an error"""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.runs_folder) / self.run
+
+    def own(self) -> dict:
+        """What decides a stage's result: its own section, the task, the encoder and the seed."""
+        elsewhere = Shared.model_fields.keys() - {"task", "encoder", "seed", "limit"}
+        return self.model_dump(mode="json", exclude=elsewhere)
+
+
+class Amount(Section):
+    """How many texts one emoji gets: `max` for rank 1, `min` for the last rank, steeper with a larger exponent."""
+
+    min: int = Field(ge=0)
+    max: int = Field(ge=0)
+    exponent: PositiveFloat
+
+
+class Emoji(Section):
+    tables: list[str]
+    """TSV files that together hold all emoji"""
+    ranking: str
+    """TSV file with rank and emoji"""
+
+
+class Generate(Section):
+    teachers: dict[str, list[str]]
+    """who writes, and in which languages"""
+    texts: dict[str, Amount]
+    """texts per emoji by text type"""
+    phrasebook: str
+    """folder with the texts of the offline teacher"""
+    keywords: str
+    """folder with the emoji keywords of the languages other than English"""
+    retry_unusable: bool = False
+    """ask again for the texts whose answer could not be used"""
+
+
+class Validate(Section):
+    graders: list[str]
+    """who judges; none judges texts of its own, unless grade_own"""
+    grade_own: bool
+    """let a grader judge its own texts"""
+    rank_at_most: PositiveInt
+    """the retriever says yes when it ranks the text's emoji at least so high"""
+
+
+class Combine(Section):
+    quorum: PositiveInt
+    """yes votes that a row needs"""
+    validation_set: str
+    """YAML file of texts with every accepted emoji: what stays out of the training data"""
+    near_duplicate: float = Share
+    """keep out of training what is at least so similar to a validation text (Jaccard of character 5-grams)"""
+
+
+class Tiny(Section):
+    """Size of the model that `base: tiny` builds from scratch."""
+
+    vocab_size: PositiveInt
+    hidden_size: PositiveInt
+    num_hidden_layers: PositiveInt
+    num_attention_heads: PositiveInt
+
+
+class Train(Section):
+    student: Literal["retriever", "llm"]
+    """the kind of model: a tuned sentence encoder, or a fine-tuned causal language model"""
+    base: str
+    """llm: base model, from the hub, a folder, or `tiny`, built from scratch"""
+    tiny: Tiny
+    """llm: the size of `base: tiny`"""
+    num_train_epochs: PositiveFloat
+    """passes over the rows"""
+    per_device_train_batch_size: PositiveInt
+    """rows in one forward pass"""
+    gradient_accumulation_steps: PositiveInt
+    """forward passes before one update"""
+    learning_rate: PositiveFloat
+    """peak learning rate"""
+    cards_learning_rate: PositiveFloat
+    """retriever: learning rate of the emoji cards' vectors"""
+    weight_decay: NonNegativeFloat
+    """AdamW's weight decay"""
+    warmup_ratio: float = Share
+    """share of the steps in which the learning rate rises"""
+    lr_scheduler_type: str
+    """the learning rate's way down, by the name that transformers gives it"""
+    max_length: PositiveInt
+    """longest text in tokens; what is longer is cut"""
+    scale: PositiveFloat
+    """retriever: factor on cosines before the softmax (1 / temperature)"""
+    also_weight: float = Share
+    """retriever: share of the target that goes to a text's other accepted emoji"""
+    evaluations: PositiveInt
+    """how often accuracy is measured and a checkpoint kept on the way"""
+    eval_rows: PositiveInt
+    """validation texts in each of these measurements, at most"""
+    save_total_limit: PositiveInt
+    """checkpoints kept on disk"""
+    average: float = Share
+    """retriever: average the weights over this last share of the steps"""
+
+
+class Plot(Section):
+    runs: list[str]
+    """run folders to draw together; none: this run alone"""
+    smoothing: PositiveInt
+    """window of the moving average, in logged points"""
+
+
+class Evaluate(Section):
+    models: list[str]
+    """who is compared with the run's student: `retriever`, `most-frequent`, or folders of other runs"""
+    resamples: PositiveInt
+    """bootstrap resamples behind each interval"""
+    examples: int = Field(ge=0)
+    """answered texts printed at the end"""
+
+
+class Inference(Section):
+    text: CliPositionalArg[list[str]] = []
+    """texts to answer; none, and no --input: a prompt"""
+    model: str | None = None
+    """folder of a run, `retriever` or `most-frequent`; this run if not given"""
+    input: str | None = None
+    """file of texts: .txt, .jsonl or .csv (field `text`), or - for standard input, one text a line"""
+    output: str | None = None
+    """JSONL file to write; standard output if not given"""
+    top: PositiveInt
+    """how many ranked emoji"""
+
+
+SECTIONS = {
+    "emoji": Emoji, "generate": Generate, "validate": Validate, "combine": Combine, "train": Train, "plot": Plot, "evaluate": Evaluate, "inference": Inference,
+}  # fmt: skip
+
+
+def read_settings(section: str, flags: list[str], description: str | None = None) -> Any:
+    """The settings of one stage: its section and the shared keys in one flat object.
+
+    Raises UserError for an unknown key, a wrong type or a broken file: key, value and what was expected.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    known, flags = parser.parse_known_args(flags)
+    config = read_config(known.config)
+    stage = create_model(
+        section,
+        __base__=(Shared, SECTIONS[section], CommandLine),
+        __doc__=f"{description or ''}\n--config FILE: a recipe, only what differs from config.yaml",
+        **_as_defaults(Shared, config),
+        **_as_defaults(SECTIONS[section], config[section]),
+    )
+    asks_for_help = {"-h", "--help"} & set(flags)
+    try:
+        return CliApp.run(stage, cli_args=flags, cli_exit_on_error=bool(asks_for_help))
+    except ValidationError as error:
+        raise UserError(_explain(error, "command line", "--")) from None
+    except SettingsError as error:
+        reason = str(error).removeprefix("error parsing CLI: ")
+        raise UserError(f"command line: {reason} (--help lists all flags)") from None
+
+
+def read_config(recipe: str | None = None) -> dict:
+    """config.yaml with the recipe laid over it: shared keys at the top level, sections below; all of it checked."""
+    config = _merge(_read_yaml(DEFAULTS), _read_yaml(Path(recipe)) if recipe else {})
+    where = recipe or DEFAULTS.name
+    missing = SECTIONS.keys() - config.keys()
+    if missing:
+        raise UserError(f"{where}: section `{min(missing)}` is missing.")
+    sections = {name: config[name] for name in SECTIONS}
+    shared = {key: value for key, value in config.items() if key not in SECTIONS}
+    checked = _check(Shared, shared, where, "")
+    for name, values in sections.items():
+        checked[name] = _check(SECTIONS[name], values, where, f"{name}.")
+    return checked
+
+
+def _check(model: type[Section], values: dict, where: str, prefix: str) -> dict:
+    try:
+        checked = model.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_explain(error, where, prefix, known=[*model.model_fields, *SECTIONS])) from None
+    return {name: getattr(checked, name) for name in model.model_fields}
+
+
+def _read_yaml(path: Path) -> dict:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected `key: value` lines, found {values!r}.")
+    return values
+
+
+MAPS_TAKEN_WHOLE = {"teachers", "texts"}  # naming teachers in a recipe replaces the default ones
+
+
+def _merge(base: dict, changes: dict) -> dict:
+    merged = dict(base)
+    for key, value in changes.items():
+        both_maps = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value) if both_maps and key not in MAPS_TAKEN_WHOLE else value
+    return merged
+
+
+def _as_defaults(model: type[Section], values: dict) -> dict:
+    """The model's fields again, with the config's values as their defaults: --help shows them."""
+    fields = {}
+    for name, field in model.model_fields.items():
+        field = copy(field)
+        field.default = values[name]
+        fields[name] = (field.rebuild_annotation(), field)
+    return fields
+
+
+def _explain(error: ValidationError, where: str, prefix: str, known: list[str] = ()) -> str:
+    first = error.errors()[0]
+    key = prefix + ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        return f"{where}: unknown key `{key}`." + (f" Did you mean `{close[0]}`?" if close else "")
+    return f"{where}: `{key}` is {first['input']!r}. {first['msg']}."

@@ -1,0 +1,76 @@
+"""What every task has: three strings and a few short pure methods. summary.py is the example to read."""
+
+import hashlib
+import random
+import re
+from collections.abc import Iterator
+
+from emojisummary.artifacts import Row
+from emojisummary.emojis import Lookup, Table
+
+Messages = list[dict[str, str]]  # a chat: {"role": "system" | "user" | "assistant", "content": ...}
+
+
+class Unusable(ValueError):
+    """A reply that can't become a row. The message is the reason, and the end-of-run table counts it."""
+
+
+class Task:
+    name: str
+    system: str  # the system prompt of the student
+    question: str  # what a grader is asked about a row
+
+    def topics(self, table: Table, language: str, type: str, teacher: str, amount, seed: int) -> Iterator[Row]:
+        """What to write about, in a fixed order; each with an `id` that names it for good."""
+        raise NotImplementedError
+
+    def request(self, topic: Row) -> Messages:
+        """What a teacher is asked for one topic."""
+        raise NotImplementedError
+
+    def read(self, topic: Row, reply: Row, emoji_of: Lookup) -> Row:
+        """The topic and the reply as a row with the columns `text` and `answer`. Raises Unusable with the reason."""
+        raise NotImplementedError
+
+    def grading(self, row: Row) -> Messages:
+        """What a grader is asked about one row."""
+        raise NotImplementedError
+
+    def chat(self, text: str) -> Messages:
+        """The prompt for the student: the same in training and in use."""
+        return [{"role": "system", "content": self.system}, {"role": "user", "content": text}]
+
+    def score(self, accepted: list[str], ranked: list[str]) -> dict[str, float]:
+        """Named scores in 0..1 of a ranking, best first, against the accepted answers, best first."""
+        raise NotImplementedError
+
+
+def topic_id(*fields: object) -> str:
+    """12 hex digits that name a topic: the same fields, the same id, on every machine."""
+    return hashlib.sha256("|".join(map(str, fields)).encode()).hexdigest()[:12]
+
+
+def texts_for(rank: int | None, ranked: int, amount) -> int:
+    """How many texts an emoji of this rank gets: amount.max for rank 1, amount.min for the last and the unranked.
+
+    >>> [texts_for(rank, 1000, Amount(min=2, max=10, exponent=1)) for rank in (1, 500, 1000, None)]
+    [10, 6, 2, 2]
+    """
+    share_below = (ranked - rank) / max(ranked - 1, 1) if rank else 0
+    return round(amount.min + (amount.max - amount.min) * share_below**amount.exponent)
+
+
+def tidy(text: str) -> str:
+    """The text without control characters and with single spaces; line breaks stay.
+
+    >>> tidy("  Two\\tspaces,\\r\\n\\n a bell\\x07. ")
+    'Two spaces,\\na bell.'
+    """
+    lines = (re.sub(r"[^\S\n]+", " ", line).strip() for line in text.splitlines())
+    kept = "\n".join(line for line in lines if line)
+    return "".join(c for c in kept if c == "\n" or c.isprintable() or c in "\u200d\u200c")
+
+
+def draw(choices: tuple[str, ...], *seed: object) -> str:
+    """One of the choices, by a generator of its own: the same seed, the same choice, whatever was drawn before."""
+    return random.Random("|".join(map(str, seed))).choice(choices)

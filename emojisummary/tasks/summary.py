@@ -1,0 +1,87 @@
+"""Text -> the one emoji that sums it up.
+
+    {"id": "5c1f0e9a77d2", "emoji": "😒", "text": "They spelled my name wrong on the cake. Again.", "answer": "😒",
+     "language": "english", "type": "paragraph", "form": "diary", "style": "dry", "teacher": "phrasebook"}
+"""
+
+from collections.abc import Iterator
+
+from emojisummary.artifacts import Row
+from emojisummary.emojis import Lookup, Table, plain
+from emojisummary.tasks.base import Messages, Task, Unusable, draw, texts_for, tidy, topic_id
+
+FORMS = (
+    "tweet", "headline", "diary entry", "review", "slogan", "apology", "how-to step", "poem line", "notification",
+    "text message", "invitation", "complaint", "proverb", "recipe line", "weather report", "sports comment",
+    "announcement", "photo caption", "piece of advice", "toast", "voicemail", "question", "news ticker", "note on a door",
+    "product description",
+)  # fmt: skip
+STYLES = ("plain", "dry", "excited", "sarcastic", "tender", "formal", "slangy", "understated", "poetic", "worried")
+LONGEST = 2000  # characters
+
+
+class Summary(Task):
+    name = "summary"
+    system = "Give the best emoji for this text. Answer with one emoji and nothing else."
+    question = "Would a reasonable reader accept this emoji as the best single emoji for this text?"
+
+    def topics(self, table: Table, language: str, type: str, teacher: str, amount, seed: int) -> Iterator[Row]:
+        ranked = sum(facts["rank"] is not None for facts in table.values())
+        wanted = {emoji: texts_for(facts["rank"], ranked, amount) for emoji, facts in table.items()}
+        for number in range(max(wanted.values())):
+            for emoji in (e for e in table if number < wanted[e]):
+                id = topic_id(self.name, language, type, teacher, plain(emoji), number)
+                yield {
+                    "id": id,
+                    "emoji": emoji,
+                    "name": table[emoji]["name"],
+                    "language": language,
+                    "type": type,
+                    "form": type if type != "paragraph" else draw(FORMS, seed, id, "form"),
+                    "style": draw(STYLES, seed, id, "style"),
+                    "teacher": teacher,
+                    "number": number,
+                }
+
+    def request(self, topic: Row) -> Messages:
+        kind = {
+            "keywords": "a list of three to five keywords, separated by commas,",
+            "conversation": "a conversation of two to four short turns between two people, one turn a line,",
+        }.get(topic["type"], f"one {topic['form']} of one to four sentences")
+        ask = (
+            f"Write {kind} in {topic['language'].capitalize()} that the emoji {topic['emoji']} ({topic['name']}) sums up "
+            f"better than any other emoji. Style: {topic['style']}. Show it, don't name it: leave out the emoji and its name. "
+            "Answer with the text alone."
+        )
+        return [{"role": "user", "content": ask}]
+
+    def read(self, topic: Row, reply: Row, emoji_of: Lookup) -> Row:
+        text = tidy(reply["text"])
+        if not text:
+            raise Unusable("empty")
+        if len(text) > LONGEST:
+            raise Unusable(f"longer than {LONGEST} characters")
+        if topic["emoji"] in emoji_of.split(text):
+            raise Unusable("contains the emoji itself")
+        facts = {key: value for key, value in topic.items() if key not in ("messages", "name", "number")}
+        return {**facts, **reply, "text": text, "answer": topic["emoji"]}
+
+    def grading(self, row: Row) -> Messages:
+        ask = f"{self.question}\n\nEmoji: {row['emoji']}\n\nText between the lines:\n---\n{row['text']}\n---\n\nAnswer yes or no."
+        return [{"role": "user", "content": ask}]
+
+    def score(self, accepted: list[str], ranked: list[str]) -> dict[str, float]:
+        """accuracy@1, @5 and MRR count any accepted answer; strict counts the best one alone; valid: an answer was given.
+
+        >>> Summary().score(["🍔", "🍟"], ["🍟", "🍕", "🍔"])
+        {'accuracy@1': 1.0, 'accuracy@5': 1.0, 'mrr': 1.0, 'strict': 0.0, 'valid': 1.0}
+        """
+        gold = [plain(emoji) for emoji in accepted]
+        found = [position for position, emoji in enumerate(map(plain, ranked), start=1) if emoji in gold]
+        return {
+            "accuracy@1": float(found[:1] == [1]),
+            "accuracy@5": float(bool(found) and found[0] <= 5),
+            "mrr": 1 / found[0] if found else 0.0,
+            "strict": float(bool(ranked) and plain(ranked[0]) == gold[0]),
+            "valid": float(bool(ranked)),
+        }

@@ -1,0 +1,197 @@
+"""Trains the `retriever` student: tunes the sentence encoder and the emoji cards' vectors together.
+
+A text's logits are its cosines with the cards' vectors, times `scale`, plus a bias for each emoji; the loss is the cross-entropy
+with the accepted answers. The vectors start as the untuned encoder's reading of the cards, so that an emoji without any text
+still has a sensible place.
+"""
+
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.base.modules import Module
+from sentence_transformers.base.sampler import DefaultBatchSampler
+from transformers import set_seed
+
+from emojisummary.artifacts import Row
+from emojisummary.emojis import Lookup
+from emojisummary.models.encoder import Encoder, encoder_folder
+from emojisummary.models.retriever import Retriever, card
+from emojisummary.training import checkpoints
+
+NO_LABEL = -1
+MOST_LABELS = 8  # accepted answers that one row may have
+WHERE = ("subfolder", "token", "cache_folder", "revision", "local_files_only")
+POOL = 50  # batches whose rows are sorted by length together
+
+
+class Cards(Module):
+    """The last module of the model: adds `logits`, one number for each emoji's card, to the features."""
+
+    config_keys = ["cards", "size", "scale"]
+
+    def __init__(self, cards: int, size: int, scale: float):
+        super().__init__()
+        self.cards, self.size, self.scale = cards, size, scale
+        self.vectors = torch.nn.Parameter(torch.zeros(cards, size))
+        self.bias = torch.nn.Parameter(torch.zeros(cards))
+
+    def forward(self, features: dict, **kwargs) -> dict:
+        unit = torch.nn.functional.normalize(self.vectors, dim=-1)
+        features["logits"] = features["sentence_embedding"] @ unit.T * self.scale + self.bias
+        return features
+
+    def save(self, output_path: str, *args, safe_serialization: bool = True, **kwargs) -> None:
+        self.save_config(output_path)
+        self.save_torch_weights(output_path, safe_serialization=safe_serialization)
+
+    @classmethod
+    def load(cls, model_name_or_path: str, **kwargs) -> "Cards":
+        where = {key: kwargs[key] for key in WHERE if key in kwargs}
+        cards = cls(**cls.load_config(model_name_or_path, **where))
+        return cls.load_torch_weights(model_name_or_path, model=cards, **where)
+
+
+class AcceptedAnswers(torch.nn.Module):
+    """Cross-entropy with the accepted answers: the first gets 1 - also_weight of the target, the others share the rest."""
+
+    def __init__(self, model: SentenceTransformer, also_weight: float):
+        super().__init__()
+        self.model, self.also_weight = model, also_weight
+
+    def forward(self, features: list[dict], labels: torch.Tensor) -> torch.Tensor:
+        """`labels`: the accepted answers' indices, best first, filled up with NO_LABEL; shape (rows, MOST_LABELS)."""
+        log_probabilities = self.model(features[0])["logits"].log_softmax(dim=-1)
+        is_label = labels != NO_LABEL
+        others = is_label[:, 1:].sum(dim=1, keepdim=True)
+        for_others = torch.where(others > 0, self.also_weight, 0.0)
+        target = torch.cat([1 - for_others, is_label[:, 1:] * for_others / others.clamp(min=1)], dim=1)
+        picked = log_probabilities.gather(1, labels.clamp(min=0))
+        return -(target * picked).sum(dim=1).mean()
+
+
+class SortedBatches(DefaultBatchSampler):
+    """Batches of texts of like length, in random order: hardly any padding, twice the speed. Seeded by epoch."""
+
+    def __init__(self, dataset, batch_size: int, drop_last: bool, seed: int = 0, **kwargs):
+        super().__init__(range(len(dataset)), batch_size=batch_size, drop_last=drop_last)
+        self.lengths = [len(text) for text in dataset["text"]]
+        self.seed = seed
+
+    def __iter__(self):
+        chance = torch.Generator().manual_seed(self.seed + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=chance).tolist()
+        pools = [sorted(pool, key=self.lengths.__getitem__) for pool in _chunks(order, POOL * self.batch_size)]
+        batches = [batch for pool in pools for batch in _chunks(pool, self.batch_size)]
+        for index in torch.randperm(len(batches), generator=chance).tolist():
+            yield batches[index]
+
+
+class Accuracy(BaseEvaluator):
+    """The task's own metric, measured on validation texts during training."""
+
+    def __init__(self, rows: list[Row], emoji: list[str], task):
+        super().__init__()
+        self.rows, self.emoji, self.task = rows, emoji, task
+        self.primary_metric = "accuracy@1"
+
+    def __call__(self, model: SentenceTransformer, *args, **kwargs) -> dict[str, float]:
+        cards = model[-1]
+        with torch.inference_mode():
+            embedding = model.encode([row["text"] for row in self.rows], batch_size=32, convert_to_tensor=True)
+            best = cards({"sentence_embedding": embedding})["logits"].topk(5).indices.tolist()
+        scores = [
+            self.task.score(row["answers"].split(), [self.emoji[i] for i in top])
+            for row, top in zip(self.rows, best, strict=True)
+        ]
+        return {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
+
+
+def train(rows: list[Row], validation: list[Row], table: dict, task, settings, folder: Path, made_from: str) -> dict:
+    """Trains, or goes on training, and leaves the student in the folder. Returns the best metrics."""
+    set_seed(settings.seed)
+    cards = {emoji: card(facts) for emoji, facts in table.items()}
+    resume = checkpoints.prepare(folder / "checkpoints", made_from)
+    model = build_model(settings, list(cards.values()))
+    emoji_of, index = Lookup(cards), {emoji: i for i, emoji in enumerate(cards)}
+    accuracy = Accuracy(validation, list(cards), task)
+    trainer = SentenceTransformerTrainer(
+        model=model,
+        args=training_arguments(settings, folder / "checkpoints", len(rows)),
+        train_dataset=to_dataset(rows, lambda row: [row["answer"], *row["also"].split()], emoji_of, index),
+        eval_dataset=to_dataset(validation, lambda row: row["answers"].split(), emoji_of, index),
+        loss=AcceptedAnswers(model, settings.also_weight),
+        evaluator=accuracy,
+    )
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    save(model, cards, settings, folder)
+    return accuracy(model)
+
+
+def build_model(settings, cards: list[str]) -> SentenceTransformer:
+    """The sentence encoder with the cards' vectors, as the untuned encoder reads them, as its last module."""
+    folder = encoder_folder(settings.encoder)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    encoder = SentenceTransformer(str(folder), device=device)
+    encoder.max_seq_length = settings.max_length
+    head = Cards(len(cards), encoder.get_embedding_dimension(), settings.scale)
+    with torch.no_grad():
+        head.vectors.copy_(Encoder(folder)(cards))
+    return SentenceTransformer(modules=[*encoder, head], device=device)
+
+
+def training_arguments(settings, folder: Path, rows: int) -> SentenceTransformerTrainingArguments:
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    steps = max(int(-(-rows // batch) * settings.num_train_epochs), 1)
+    every = -(-steps // settings.evaluations)
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.num_train_epochs,
+        per_device_train_batch_size=settings.per_device_train_batch_size,
+        per_device_eval_batch_size=64,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        learning_rate=settings.learning_rate,
+        learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
+        weight_decay=settings.weight_decay,
+        warmup_steps=int(settings.warmup_ratio * steps),
+        lr_scheduler_type=settings.lr_scheduler_type,
+        optim="adamw_torch_fused",
+        batch_sampler=SortedBatches,
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=settings.save_total_limit,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_accuracy@1",
+        greater_is_better=True,
+        logging_steps=max(steps // 40, 1),
+        logging_first_step=True,
+        report_to="none",
+        seed=settings.seed,
+        data_seed=settings.seed,
+    )
+
+
+def to_dataset(rows: list[Row], answers, emoji_of: Lookup, index: dict[str, int]) -> Dataset:
+    """Texts with the indices of their accepted answers, filled up with NO_LABEL to MOST_LABELS."""
+    labels = []
+    for row in rows:
+        known = [index[found] for found in map(emoji_of.get, answers(row)) if found][:MOST_LABELS]
+        labels.append(known + [NO_LABEL] * (MOST_LABELS - len(known)))
+    return Dataset.from_dict({"text": [row["text"] for row in rows], "label": labels})
+
+
+def save(model: SentenceTransformer, cards: dict[str, str], settings, folder: Path) -> None:
+    """The tuned encoder in the format of sentence-transformers, and beside it the cards with their vectors and bias."""
+    head = model[-1]
+    SentenceTransformer(modules=list(model)[:-1]).save_pretrained(str(folder / "encoder"), create_model_card=False)
+    vectors = torch.nn.functional.normalize(head.vectors.detach().cpu(), dim=-1)
+    student = Retriever(folder.parent.name, None, cards, settings.scale, vectors, head.bias.detach().cpu())
+    student.save(folder, {"max_length": settings.max_length})
+
+
+def _chunks(items: list, size: int) -> list[list]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

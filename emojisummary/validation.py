@@ -1,0 +1,49 @@
+"""The validation set: texts with every accepted emoji, best first.
+
+data/validation_set.yaml holds one mapping a text: `text`, `answers`, and if known `language`, `form`, `category` and `split` (`dev`
+to tune on, `test` only to report; without it a text serves for both).
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from emojisummary.artifacts import Row, read_yaml
+from emojisummary.emojis import Lookup
+from emojisummary.stage import UserError
+from emojisummary.tasks.base import tidy, topic_id
+
+
+def read_validation_set(file: str) -> list[Row]:
+    """The entries as they stand in the file. Raises UserError naming the first one that lacks a text or answers."""
+    entries = read_yaml(Path(file))
+    if not isinstance(entries, list):
+        raise UserError(f"{file}: expected a sequence of texts with their answers.")
+    for number, entry in enumerate(entries, start=1):
+        is_whole = isinstance(entry, dict) and str(entry.get("text") or "").strip() and entry.get("answers")
+        if not is_whole:
+            raise UserError(f"{file}: entry {number} lacks `text` or `answers`: {entry!r}.")
+    return entries
+
+
+def validation_rows(entries: list[Row], emoji_of: Lookup) -> tuple[list[Row], Counter]:
+    """One row a text, answers in the table's spelling, and a count of what was left out."""
+    rows, problems = [], Counter()
+    for entry in entries:
+        given = entry["answers"].split() if isinstance(entry["answers"], str) else entry["answers"]
+        answers = list(dict.fromkeys(found for found in map(emoji_of.get, given) if found))
+        problems["answers that are not in the emoji table"] += sum(emoji_of.get(emoji) is None for emoji in given)
+        text = tidy(entry["text"])
+        if not answers:
+            problems["texts without any answer in the table"] += 1
+            continue
+        defaults = {"language": "english", "form": "", "category": "", "split": ""}
+        facts = {key: entry.get(key, default) for key, default in defaults.items()}
+        rows.append({"id": topic_id("validation", text), "text": text, "answers": " ".join(answers), **facts})
+    unique = list({row["id"]: row for row in rows}.values())
+    problems["texts listed twice"] = len(rows) - len(unique)
+    return unique, +problems
+
+
+def split(rows: list[Row], part: str) -> list[Row]:
+    """The rows of `dev` or `test`; rows that belong to no part belong to both."""
+    return [row for row in rows if row.get("split", "") in ("", part)]
