@@ -77,7 +77,7 @@ class Encoder:
         """The texts' vectors, a float32 tensor of shape (len(texts), size). Long texts are cut at max_length tokens."""
         import torch
 
-        ids = [encoding.ids for encoding in self.tokenizer.encode_batch([_clean(text) for text in texts])]
+        ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
         by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = torch.empty(len(ids), self.size)
         with torch.inference_mode():
@@ -96,7 +96,3 @@ class Encoder:
         pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return torch.nn.functional.normalize(pooled, dim=-1)
 
-
-def _clean(text: str) -> str:
-    """Without lone surrogates, which no tokenizer takes."""
-    return text.encode("utf-8", "ignore").decode()

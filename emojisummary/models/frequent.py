@@ -1,11 +1,11 @@
 """The simplest control: whatever the text, the most used emoji."""
 
 from emojisummary.emojis import Table, by_rank
+from emojisummary.models.ranker import Ranker
 
 
-class MostFrequent:
+class MostFrequent(Ranker):
     name = "most-frequent"
-    depends_on = ""
 
     def __init__(self, table: Table):
         self.emoji = by_rank(table)

@@ -11,6 +11,7 @@ from pathlib import Path
 from emojisummary.artifacts import Row, file_hash, read_tsv, read_yaml, write_text, write_yaml
 from emojisummary.emojis import Table, plain
 from emojisummary.models.encoder import Encoder, encoder_folder
+from emojisummary.models.ranker import Ranker
 
 UNTUNED_SCALE = 20.0  # factor on cosines before the softmax, as in the encoder's own training
 
@@ -20,7 +21,7 @@ def card(facts: dict) -> str:
     return f"{facts['name']}: {', '.join(facts['keywords'])}"
 
 
-class Retriever:
+class Retriever(Ranker):
     """`cards` maps each emoji to its card's text, `vectors` are the trained ones of the first cards (the rest are encoded)."""
 
     reproducible = True

@@ -61,7 +61,7 @@ def texts_for(rank: int | None, ranked: int, amount) -> int:
 
 
 def tidy(text: str) -> str:
-    """The text without control characters and with single spaces; line breaks stay.
+    """The text without control characters and lone surrogates, with single spaces; line breaks stay.
 
     >>> tidy("  Two\\tspaces,\\r\\n\\n a bell\\x07. ")
     'Two spaces,\\na bell.'

@@ -1,0 +1,34 @@
+"""One rendering of a chat into tokens, for training and for use: what a model learned is what it is asked."""
+
+from emojisummary.stage import UserError
+from emojisummary.tasks.base import Messages
+
+# For a base model without a chat template (GPT-2, say): each turn on a line of its own behind its role.
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
+
+
+def prompt_ids(tokenizer, messages: Messages) -> list[int]:
+    """The tokens before the answer, up to and including what opens the assistant's turn."""
+    return _tokens(tokenizer, _render(tokenizer, messages, add_generation_prompt=True))
+
+
+def answer_ids(tokenizer, messages: Messages, answer: str) -> list[int]:
+    """The tokens of the answer with the end of turn: all that is learned, and nothing behind it."""
+    prompt = _render(tokenizer, messages, add_generation_prompt=True)
+    whole = _render(tokenizer, [*messages, {"role": "assistant", "content": answer}])
+    if not whole.startswith(prompt):
+        raise UserError("This base model's chat template renders a prompt otherwise than the beginning of the whole chat.")
+    ids = _tokens(tokenizer, whole.removeprefix(prompt))
+    ends = [place for place, id in enumerate(ids) if id == tokenizer.eos_token_id]
+    return ids[: ends[0] + 1] if ends else [*ids, tokenizer.eos_token_id]
+
+
+def _render(tokenizer, messages: Messages, **options) -> str:
+    return tokenizer.apply_chat_template(messages, tokenize=False, **options)
+
+
+def _tokens(tokenizer, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]

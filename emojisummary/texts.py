@@ -1,0 +1,68 @@
+"""Texts of any file, one at a time, and where the answers go."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emojisummary.stage import UserError
+
+ENDINGS = (".txt", ".jsonl", ".csv")
+
+
+def read_texts(name: str) -> Iterator[dict]:
+    """One dict with `text` for each line of a .txt file or of standard input (-), each row of a CSV, each object of a JSONL file.
+
+    Other fields of a row are kept. A line that can't be read gives {"text": None, "error": ...} in its place.
+    """
+    if name != "-" and Path(name).suffix not in ENDINGS:
+        raise UserError(f"{name}: unknown kind of file; give one of {', '.join(ENDINGS)}, or - for standard input.")
+    try:
+        file = sys.stdin if name == "-" else open(name, encoding="utf-8-sig", errors="replace", newline="")
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error.strerror}.") from None
+    with file:
+        kind = Path(name).suffix
+        if kind == ".csv":
+            yield from _csv(file, name)
+        elif kind == ".jsonl":
+            yield from (_json(line, number) for number, line in enumerate(file, start=1))
+        else:
+            yield from ({"text": line.rstrip("\r\n")} for line in file)
+
+
+def _csv(file, name: str) -> Iterator[dict]:
+    reader = csv.DictReader(file)
+    if "text" not in (reader.fieldnames or ()):
+        raise UserError(f"{name}, line 1: column `text` is missing; found {', '.join(reader.fieldnames or ())}.")
+    for row in reader:
+        row.pop(None, None)
+        yield row
+
+
+def _json(line: str, number: int) -> dict:
+    try:
+        item = json.loads(line)
+    except json.JSONDecodeError as error:
+        return {"text": None, "error": f"line {number} is not JSON: {error}"}
+    if not isinstance(item, dict) or not isinstance(item.get("text"), str):
+        return {"text": None, "error": f"line {number} is not an object with a `text`"}
+    return item
+
+
+@contextmanager
+def open_output(name: str | None):
+    """Standard output, or a file that appears under its name once all of it is written."""
+    if name is None:
+        yield sys.stdout
+        return
+    temporary = f"{name}.part"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise UserError(f"{name} cannot be written: {error.strerror}.") from None
+    os.replace(temporary, name)

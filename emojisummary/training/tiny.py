@@ -1,0 +1,54 @@
+"""`base: tiny`: a small Llama with random weights, and a byte-level BPE tokenizer trained on the rows themselves.
+
+It knows nothing but what the rows teach it. It's here to prove the path from rows to answers on a CPU, not for its quality.
+"""
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from emojisummary.artifacts import Row
+
+ROLES = ["<|system|>", "<|user|>", "<|assistant|>"]
+BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
+TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|>' + message['content'] + eos_token }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+LONGEST = 1024  # positions
+
+
+def build_tiny(settings, rows: list[Row], emoji: list[str]) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """The model and its tokenizer; their size is in the section `train.tiny`. Seed before you call."""
+    tokenizer = train_tokenizer([row["text"] for row in rows] + emoji, settings.tiny.vocab_size)
+    size = settings.tiny
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.hidden_size,
+        intermediate_size=4 * size.hidden_size,
+        num_hidden_layers=size.num_hidden_layers,
+        num_attention_heads=size.num_attention_heads,
+        max_position_embeddings=LONGEST,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LlamaForCausalLM(config), tokenizer
+
+
+def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer: any text can be encoded, and decoding gives it back."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[BEGIN, END, PAD, *ROLES],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END, pad_token=PAD)
+    fast.chat_template = TEMPLATE
+    return fast
