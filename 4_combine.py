@@ -32,7 +32,9 @@ def main(settings):
     path = settings.folder / "training_data.csv"
     write_csv(path, TRAINING, shuffled(kept, settings.seed)[: settings.limit])
     print(f"{path}: {len(kept):,} rows of {len(rows):,}")
-    print(f"  too few yes: {len(rows) - len(accepted):,}; duplicates: {len(accepted) - len(single):,}; in the validation set: {len(leaks):,}")
+    print(f"  too few yes: {len(rows) - len(accepted):,}")
+    print(f"  duplicates: {len(accepted) - len(single):,}")
+    print(f"  too near to a validation text: {len(leaks):,}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ writes  runs/<run>/model/: the best checkpoint as a student, with checkpoints/ t
 Stopped or killed, the same command goes on from the newest whole checkpoint. What is up to date isn't trained again.
 """
 
+import os
 import shutil
 import sys
 
@@ -34,15 +35,16 @@ def main(settings):
         return
 
     rows = rows[: settings.limit]
-    print(f"{len(rows):,} rows, {len(validation):,} validation texts" + "".join(f"; {n:,} rows {p}" for p, n in problems.items()))
+    print(
+        f"{len(rows):,} rows, {len(validation):,} validation texts" + "".join(f"; {n:,} rows {p}" for p, n in problems.items())
+    )
     if settings.student == "retriever":
         from emojisummary.training.retriever import train
     else:
         from emojisummary.training.llm import train
     metrics = train(rows, validation, table, TASKS[settings.task], settings, model, made_from)
 
-    newest = max((model / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    shutil.copy(newest / "trainer_state.json", model)
+    shutil.copy(max((model / "checkpoints").glob("*/trainer_state.json"), key=os.path.getmtime), model)
     write_yaml(model / "made.yaml", {
         "command": " ".join(sys.argv),
         "metrics": metrics,

@@ -3,8 +3,9 @@
     npm pack cldr-annotations-full@48.2.0 cldr-annotations-derived-full@48.2.0 emojibase-data@17.0.0
     python data/make_tables.py *.tgz
 
-Names and keywords are CLDR's: English in the tables, 13 more in languages/; groups, order and versions are emojibase's, which takes them
-from Unicode's emoji-test.txt. Next year's emoji: newer packages, one more line in TABLES, one more in config.yaml.
+Names and keywords are CLDR's: English in the tables, 13 more languages in languages/. Groups, order and versions are
+emojibase's, which takes them from Unicode's emoji-test.txt. Next year's emoji: newer packages, one more line in TABLES
+here, one more in config.yaml.
 """
 
 import json

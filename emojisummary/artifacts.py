@@ -152,7 +152,9 @@ def read_emoji(folder: Path) -> dict[str, dict]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file atomically: after a kill it's there whole or not at all."""
+    """Writes a file atomically: after a kill it's there whole or not at all. One that says the same is left alone."""
+    if path.exists() and path.read_bytes() == text.encode():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "w", encoding="utf-8", newline="") as file:
@@ -241,7 +243,7 @@ class Journal:
         if self._file is None:
             mode = "a" if is_stamped(self.part, self.made_from) else "w"
             stamp(self.part, self.made_from)
-            self._file = open(self.part, mode, encoding="utf-8")
+            self._file = self.part.open(mode, encoding="utf-8")
         self._file.write(yaml_line(row))
         self._file.flush()
         self.rows[row["id"]] = row

@@ -23,8 +23,7 @@ def evaluate(models: list, rows: list[Row], task, settings, files: list[Path]) -
         for answer, best in zip(answers, ranked, strict=True):
             answer[model.name] = best[0]
         per_text = [
-            task.score(answer["answers"], [emoji for emoji, _ in best])
-            for answer, best in zip(answers, ranked, strict=True)
+            task.score(answer["answers"], [emoji for emoji, _ in best]) for answer, best in zip(answers, ranked, strict=True)
         ]
         scores[model.name] = {metric: [score[metric] for score in per_text] for metric in per_text[0]}
         results["models"][model.name] = {

@@ -67,7 +67,7 @@ def draw(histories: dict[str, History], path: Path, smoothing: int) -> None:
     from matplotlib.ticker import PercentFormatter
 
     figure, (losses, accuracies) = plt.subplots(2, 1, figsize=(7, 7), sharex=True, layout="constrained")
-    for (name, history), colour, dash in zip(histories.items(), cycle(COLOURS), cycle(DASHES)):  # noqa: B905 - cycles
+    for (name, history), colour, dash in zip(histories.items(), cycle(COLOURS), cycle(DASHES)):
         losses.plot(*zip(*history.loss, strict=True), color=colour, alpha=0.25, linewidth=0.8)
         smooth = moving_average(history.loss, smoothing)
         losses.plot(*zip(*smooth, strict=True), color=colour, linestyle=dash, label=f"{name}, training")

@@ -17,7 +17,9 @@ def table_as_text(results: dict) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     body = ["  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     n = next(iter(results["models"].values()))["timing"]["texts"]
-    return "\n".join([f"\nOn {n:,} texts, per cent with 95 % interval:", *body, *map(comparison_as_text, results["comparisons"])])
+    return "\n".join(
+        [f"\nOn {n:,} texts, per cent with 95 % interval:", *body, *map(comparison_as_text, results["comparisons"])]
+    )
 
 
 def cell(figure: dict) -> str:

@@ -194,7 +194,8 @@ class Inference(Section):
 
 
 SECTIONS = {
-    "emoji": Emoji, "generate": Generate, "validate": Validate, "combine": Combine, "train": Train, "plot": Plot, "evaluate": Evaluate, "inference": Inference,
+    "emoji": Emoji, "generate": Generate, "validate": Validate, "combine": Combine, "train": Train, "plot": Plot,
+    "evaluate": Evaluate, "inference": Inference,
 }  # fmt: skip
 
 

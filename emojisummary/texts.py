@@ -14,14 +14,14 @@ ENDINGS = (".txt", ".jsonl", ".csv")
 
 
 def read_texts(name: str) -> Iterator[dict]:
-    """One dict with `text` for each line of a .txt file or of standard input (-), each row of a CSV, each object of a JSONL file.
+    """One dict with `text` for each line of a .txt file or of standard input (-), row of a CSV, or object of a JSONL file.
 
     Other fields of a row are kept. A line that can't be read gives {"text": None, "error": ...} in its place.
     """
     if name != "-" and Path(name).suffix not in ENDINGS:
         raise UserError(f"{name}: unknown kind of file; give one of {', '.join(ENDINGS)}, or - for standard input.")
     try:
-        file = sys.stdin if name == "-" else open(name, encoding="utf-8-sig", errors="replace", newline="")
+        file = sys.stdin if name == "-" else open(name, encoding="utf-8-sig", errors="replace", newline="")  # noqa: SIM115
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}.") from None
     with file:

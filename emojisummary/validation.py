@@ -1,7 +1,7 @@
 """The validation set: texts with every accepted emoji, best first.
 
-data/validation_set.yaml holds one mapping a text: `text`, `answers`, and if known `language`, `form`, `category` and `split` (`dev`
-to tune on, `test` only to report; without it a text serves for both).
+data/validation_set.yaml holds one mapping a text: `text`, `answers`, and if known `language`, `form`, `category` and
+`split`: `dev` to tune on, `test` only to report; without it a text serves for both.
 """
 
 from collections import Counter

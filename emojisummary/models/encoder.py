@@ -95,4 +95,3 @@ class Encoder:
         hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
         pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return torch.nn.functional.normalize(pooled, dim=-1)
-

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from emojisummary.artifacts import Row, file_hash, read_tsv, read_yaml, write_text, write_yaml
+from emojisummary.artifacts import Row, fingerprint, read_tsv, read_yaml, write_text, write_yaml
 from emojisummary.emojis import Table, plain
 from emojisummary.models.encoder import Encoder, encoder_folder
 from emojisummary.models.ranker import Ranker
@@ -27,18 +27,17 @@ class Retriever(Ranker):
     reproducible = True
     batch = 512  # requests graded together: the same texts side by side give the same bits, also after a kill
 
-    def __init__(self, name: str, encoder: Encoder, cards: dict[str, str], scale: float, vectors=None, bias=None):
-        self.name, self.encoder, self.cards, self.scale = name, encoder, cards, scale
-        self.trained, self.trained_bias = vectors, bias
+    def __init__(self, name: str, folder: Path, cards: dict[str, str], scale: float, max_length=128, vectors=None, bias=None):
+        self.name, self.cards, self.scale, self.max_length = name, cards, scale, max_length
+        self.folder, self.trained, self.trained_bias = folder, vectors, bias
         self.emoji = list(cards)
 
     @classmethod
     def untuned(cls, table: Table, encoder: str, rank_at_most: int | None = None) -> "Retriever":
         folder = encoder_folder(encoder)
-        cards = {emoji: card(facts) for emoji, facts in table.items()}
-        model = cls("retriever", Encoder(folder), cards, UNTUNED_SCALE)
+        model = cls("retriever", folder, {emoji: card(facts) for emoji, facts in table.items()}, UNTUNED_SCALE)
         model.rank_at_most = rank_at_most
-        model.depends_on = f"{file_hash(folder / 'model.safetensors')} {rank_at_most}"
+        model.depends_on = fingerprint([folder / "model.safetensors"], {"rank_at_most": rank_at_most, "cards": model.cards})
         return model
 
     @classmethod
@@ -48,17 +47,22 @@ class Retriever(Ranker):
 
         about = read_yaml(folder / "student.yaml")
         cards = {row["emoji"]: row["card"] for _, row in read_tsv(folder / "cards.tsv", ("emoji", "card"))}
-        encoder = Encoder(folder / "encoder", about["max_length"])
-        return cls(name, encoder, cards, about["scale"], **load_file(folder / "cards.safetensors"))
+        learned = load_file(folder / "cards.safetensors")
+        return cls(name, folder / "encoder", cards, about["scale"], about["max_length"], **learned)
 
-    def save(self, folder: Path, about: dict) -> None:
+    def save(self, folder: Path) -> None:
         """Writes all but the encoder's own files; student.yaml, which makes it a student, comes last."""
         from safetensors.torch import save_file
 
         save_file({"vectors": self.trained, "bias": self.trained_bias}, folder / "cards.safetensors")
         lines = [f"{emoji}\t{text}" for emoji, text in self.cards.items()]
         write_text(folder / "cards.tsv", "\n".join(["emoji\tcard", *lines]) + "\n")
-        write_yaml(folder / "student.yaml", {"student": "retriever", "scale": self.scale, **about})
+        about = {"student": "retriever", "scale": self.scale, "max_length": self.max_length}
+        write_yaml(folder / "student.yaml", about)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return Encoder(self.folder, self.max_length)
 
     @cached_property
     def vectors(self):

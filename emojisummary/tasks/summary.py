@@ -1,7 +1,7 @@
 """Text -> the one emoji that sums it up.
 
-    {"id": "5c1f0e9a77d2", "emoji": "😒", "text": "They spelled my name wrong on the cake. Again.", "answer": "😒",
-     "language": "english", "type": "paragraph", "form": "diary", "style": "dry", "teacher": "phrasebook"}
+{"id": "5c1f0e9a77d2", "emoji": "😒", "text": "They spelled my name wrong on the cake. Again.", "answer": "😒",
+ "language": "english", "type": "paragraph", "form": "diary", "style": "dry", "teacher": "phrasebook"}
 """
 
 from collections.abc import Iterator
@@ -67,7 +67,9 @@ class Summary(Task):
         return {**facts, **reply, "text": text, "answer": topic["emoji"]}
 
     def grading(self, row: Row) -> Messages:
-        ask = f"{self.question}\n\nEmoji: {row['emoji']}\n\nText between the lines:\n---\n{row['text']}\n---\n\nAnswer yes or no."
+        ask = (
+            f"{self.question}\n\nEmoji: {row['emoji']}\n\nText between the lines:\n---\n{row['text']}\n---\n\nAnswer yes or no."
+        )
         return [{"role": "user", "content": ask}]
 
     def score(self, accepted: list[str], ranked: list[str]) -> dict[str, float]:

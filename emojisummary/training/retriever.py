@@ -1,11 +1,12 @@
 """Trains the `retriever` student: tunes the sentence encoder and the emoji cards' vectors together.
 
-A text's logits are its cosines with the cards' vectors, times `scale`, plus a bias for each emoji; the loss is the cross-entropy
-with the accepted answers. The vectors start as the untuned encoder's reading of the cards, so that an emoji without any text
-still has a sensible place.
+A text's logits are its cosines with the cards' vectors, times `scale`, plus a bias for each emoji; the loss is the
+cross-entropy with the accepted answers. The vectors start as the untuned encoder's reading of the cards, so that an emoji
+without any text still has a sensible place.
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from datasets import Dataset
@@ -19,7 +20,7 @@ from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup
 from emojisummary.models.encoder import Encoder, encoder_folder
 from emojisummary.models.retriever import Retriever, card
-from emojisummary.training import checkpoints
+from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 
 NO_LABEL = -1
 MOST_LABELS = 8  # accepted answers that one row may have
@@ -30,7 +31,7 @@ POOL = 50  # batches whose rows are sorted by length together
 class Cards(Module):
     """The last module of the model: adds `logits`, one number for each emoji's card, to the features."""
 
-    config_keys = ["cards", "size", "scale"]
+    config_keys: ClassVar = ["cards", "size", "scale"]
 
     def __init__(self, cards: int, size: int, scale: float):
         super().__init__()
@@ -102,30 +103,30 @@ class Accuracy(BaseEvaluator):
         with torch.inference_mode():
             embedding = model.encode([row["text"] for row in self.rows], batch_size=32, convert_to_tensor=True)
             best = cards({"sentence_embedding": embedding})["logits"].topk(5).indices.tolist()
-        scores = [
-            self.task.score(row["answers"].split(), [self.emoji[i] for i in top])
-            for row, top in zip(self.rows, best, strict=True)
-        ]
-        return {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
+        return mean_scores(self.task, self.rows, [[self.emoji[i] for i in top] for top in best])
 
 
 def train(rows: list[Row], validation: list[Row], table: dict, task, settings, folder: Path, made_from: str) -> dict:
     """Trains, or goes on training, and leaves the student in the folder. Returns the best metrics."""
     set_seed(settings.seed)
     cards = {emoji: card(facts) for emoji, facts in table.items()}
-    resume = checkpoints.prepare(folder / "checkpoints", made_from)
+    resume = newest_checkpoint(folder / "checkpoints", made_from)
     model = build_model(settings, list(cards.values()))
     emoji_of, index = Lookup(cards), {emoji: i for i, emoji in enumerate(cards)}
     accuracy = Accuracy(validation, list(cards), task)
     trainer = SentenceTransformerTrainer(
         model=model,
-        args=training_arguments(settings, folder / "checkpoints", len(rows)),
+        args=SentenceTransformerTrainingArguments(
+            **trainer_arguments(settings, folder / "checkpoints", len(rows)),
+            learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
+            batch_sampler=SortedBatches,
+        ),
         train_dataset=to_dataset(rows, lambda row: [row["answer"], *row["also"].split()], emoji_of, index),
         eval_dataset=to_dataset(validation, lambda row: row["answers"].split(), emoji_of, index),
         loss=AcceptedAnswers(model, settings.also_weight),
         evaluator=accuracy,
     )
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    run_trainer(trainer, resume)
     save(model, cards, settings, folder)
     return accuracy(model)
 
@@ -142,39 +143,6 @@ def build_model(settings, cards: list[str]) -> SentenceTransformer:
     return SentenceTransformer(modules=[*encoder, head], device=device)
 
 
-def training_arguments(settings, folder: Path, rows: int) -> SentenceTransformerTrainingArguments:
-    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-    steps = max(int(-(-rows // batch) * settings.num_train_epochs), 1)
-    every = -(-steps // settings.evaluations)
-    return SentenceTransformerTrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=settings.num_train_epochs,
-        per_device_train_batch_size=settings.per_device_train_batch_size,
-        per_device_eval_batch_size=64,
-        gradient_accumulation_steps=settings.gradient_accumulation_steps,
-        learning_rate=settings.learning_rate,
-        learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
-        weight_decay=settings.weight_decay,
-        warmup_steps=int(settings.warmup_ratio * steps),
-        lr_scheduler_type=settings.lr_scheduler_type,
-        optim="adamw_torch_fused",
-        batch_sampler=SortedBatches,
-        eval_strategy="steps",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=settings.save_total_limit,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_accuracy@1",
-        greater_is_better=True,
-        logging_steps=max(steps // 40, 1),
-        logging_first_step=True,
-        report_to="none",
-        seed=settings.seed,
-        data_seed=settings.seed,
-    )
-
-
 def to_dataset(rows: list[Row], answers, emoji_of: Lookup, index: dict[str, int]) -> Dataset:
     """Texts with the indices of their accepted answers, filled up with NO_LABEL to MOST_LABELS."""
     labels = []
@@ -189,8 +157,8 @@ def save(model: SentenceTransformer, cards: dict[str, str], settings, folder: Pa
     head = model[-1]
     SentenceTransformer(modules=list(model)[:-1]).save_pretrained(str(folder / "encoder"), create_model_card=False)
     vectors = torch.nn.functional.normalize(head.vectors.detach().cpu(), dim=-1)
-    student = Retriever(folder.parent.name, None, cards, settings.scale, vectors, head.bias.detach().cpu())
-    student.save(folder, {"max_length": settings.max_length})
+    name, bias = folder.parent.name, head.bias.detach().cpu()
+    Retriever(name, folder / "encoder", cards, settings.scale, settings.max_length, vectors, bias).save(folder)
 
 
 def _chunks(items: list, size: int) -> list[list]:

@@ -1,0 +1,118 @@
+"""What both kinds of students share: the trainer's arguments, its progress bar, the metric, and the newest checkpoint."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from transformers.trainer_callback import ProgressCallback
+
+from emojisummary.artifacts import Row, is_stamped, stamp
+
+WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
+STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+LOGGED_POINTS = 100  # of the training loss, for the plot
+
+
+def trainer_arguments(settings, folder: Path, rows: int) -> dict:
+    """The arguments that both trainers take, by transformers' names.
+
+    Accuracy is measured and a checkpoint kept `settings.evaluations` times; the best one is the student.
+    """
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    steps = max(int(-(-rows // batch) * settings.num_train_epochs), 1)
+    every = -(-steps // settings.evaluations)
+    on_gpu = torch.cuda.is_available()
+    return {
+        "output_dir": str(folder),
+        "num_train_epochs": settings.num_train_epochs,
+        "per_device_train_batch_size": settings.per_device_train_batch_size,
+        "per_device_eval_batch_size": settings.per_device_train_batch_size,
+        "gradient_accumulation_steps": settings.gradient_accumulation_steps,
+        "learning_rate": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "warmup_steps": int(settings.warmup_ratio * steps),
+        "lr_scheduler_type": settings.lr_scheduler_type,
+        "optim": "adamw_torch_fused",
+        "bf16": on_gpu and torch.cuda.is_bf16_supported(),
+        "dataloader_pin_memory": on_gpu,
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": settings.save_total_limit,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_accuracy@1",
+        "greater_is_better": True,
+        "logging_steps": max(steps // LOGGED_POINTS, 1),
+        "logging_first_step": True,
+        "report_to": "none",
+        "seed": settings.seed,
+        "data_seed": settings.seed,
+    }
+
+
+def run_trainer(trainer, resume: Path | None) -> None:
+    """Trains to the end, from a checkpoint where there is one; the model then is that of the best checkpoint."""
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(Progress)
+    if resume:
+        print(f"going on from {resume}")
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+
+
+class Progress(ProgressCallback):
+    """A bar with the time left, and a line for each measurement of accuracy."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        pass
+
+    def on_prediction_step(self, args, state, control, **kwargs):
+        pass
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        if self.training_bar is not None:
+            figures = (
+                f"{name.removeprefix('eval_')} {metrics[name]:.3f}"
+                for name in ("eval_loss", "eval_accuracy@1", "eval_accuracy@5")
+            )
+            self.training_bar.write(f"step {state.global_step} of {state.max_steps}: validation " + ", ".join(figures))
+
+
+def mean_scores(task, validation: list[Row], ranked: list[list[str]]) -> dict[str, float]:
+    """The mean of each of the task's scores over the validation texts."""
+    scores = [task.score(row["answers"].split(), best) for row, best in zip(validation, ranked, strict=True)]
+    return {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
+
+
+def newest_checkpoint(folder: Path, made_from: str) -> Path | None:
+    """The newest complete checkpoint to go on from; None to start at the beginning.
+
+    Checkpoints that were made from other rows or settings are removed, and so is what a kill left half-written.
+    """
+    if folder.exists() and not is_stamped(folder, made_from):
+        shutil.rmtree(folder)
+    stamp(folder, made_from)
+    folder.mkdir(parents=True, exist_ok=True)
+    for checkpoint in reversed(by_step(folder)):
+        if is_complete(checkpoint):
+            return checkpoint
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def by_step(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first."""
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether all files of a checkpoint are there and whole, as far as their formats tell."""
+    if not all((checkpoint / name).exists() for name in STATE) or not any((checkpoint / w).exists() for w in WEIGHTS):
+        return False
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text())
+        torch.load(checkpoint / "optimizer.pt", map_location="meta", weights_only=True)
+    except (ValueError, RuntimeError, EOFError, OSError):
+        return False
+    return True
