@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-llm test lint clean
+.PHONY: help install demo demo-llm demo-small test lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,3 +24,26 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	touch $@
+
+STAGES = 1_emoji.py 2_generate.py 3_validate.py 4_combine.py 4_combine_eval.py 5_train.py 6_plot.py 7_evaluate.py
+
+demo: $(INSTALLED) ## all stages with config.yaml into runs/demo, then the results and a few answers
+	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage || exit; done
+
+demo-llm: $(INSTALLED) ## the same with a small language model, built from scratch, into runs/demo-llm
+	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/tiny.yaml || exit; done
+
+demo-small: $(INSTALLED) ## the demo in two minutes, with a tenth of the texts and worse answers
+	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/small.yaml || exit; done
+
+test: $(INSTALLED) ## lint and run the tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	OMP_NUM_THREADS=1 $(RUN) -m pytest
+
+lint: $(INSTALLED) ## put the code into shape
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean: ## remove all runs; .venv stays
+	rm -rf runs
