@@ -43,7 +43,7 @@ def main(settings):
 def grade(grader, generated, fields, settings):
     """One file: a verdict for each of its rows. What was judged before, by the same grader, is kept."""
     task = TASKS[settings.task]
-    rows = read_rows(generated)[: settings.limit]
+    rows = read_rows(generated, made_by="python 2_generate.py")[: settings.limit]
     path = settings.folder / "graded" / artifact_name(**fields, grader=grader.name)
     judged = read_csv(path, GRADED) if is_stamped(path, grader.depends_on) else ()
     journal = Journal(path, judged, made_from=grader.depends_on)

@@ -1,0 +1,84 @@
+"""A small world for the pipeline: 25 emoji, some 290 texts, and the real scripts run as a user runs them."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+SMALL = Path(__file__).parent / "small"
+STAGES = ["1_emoji", "2_generate", "3_validate", "4_combine", "4_combine_eval", "5_train", "6_plot", "7_evaluate"]
+RECIPE = {
+    "run": "small",
+    "emoji": {"tables": [str(SMALL / "emoji.tsv")]},
+    "generate": {
+        "phrasebook": str(SMALL / "phrasebook"),
+        "texts": {
+            "keywords": {"min": 2, "max": 2, "exponent": 1},
+            "paragraph": {"min": 10, "max": 10, "exponent": 1},
+            "conversation": {"min": 2, "max": 2, "exponent": 1},
+        },
+    },
+    "validate": {"rank_at_most": 20},
+    "combine": {"validation_set": str(SMALL / "validation_set.yaml")},
+    "train": {"num_train_epochs": 2, "evaluations": 4, "tiny": {"vocab_size": 400, "hidden_size": 32}},
+    "evaluate": {"resamples": 200, "examples": 2},
+}
+
+
+@dataclass
+class World:
+    """A folder of runs of its own, and the scripts to fill it."""
+
+    folder: Path
+    run: str = "small"
+
+    def path(self, name: str = "") -> Path:
+        return self.folder / "runs" / self.run / name
+
+    def command(self, stage: str, *flags: str) -> list[str]:
+        shared = ["--config", str(self.folder / "recipe.yaml"), "--run", self.run]
+        return [sys.executable, str(ROOT / f"{stage}.py"), *shared, *flags]
+
+    def __call__(self, stage: str, *flags: str, code: int = 0, text: str = "", **options) -> subprocess.CompletedProcess:
+        """Runs a stage and checks its exit code."""
+        done = subprocess.run(
+            self.command(stage, *flags), cwd=ROOT, input=text, capture_output=True, text=True, check=False, **options
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def bytes(self, *patterns: str) -> dict[str, bytes]:
+        """Relative path -> content of all files that fit the patterns."""
+        found = (path for pattern in patterns for path in self.path().glob(pattern) if path.is_file())
+        return {str(path.relative_to(self.path())): path.read_bytes() for path in found}
+
+
+def make_world(folder: Path, run: str = "small") -> World:
+    recipe = RECIPE | {"runs_folder": str(folder / "runs")}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True))
+    return World(folder, run)
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    """A world in which nothing has run yet."""
+    return make_world(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> World:
+    """A world in which all stages have run. Tests only read it."""
+    world = make_world(tmp_path_factory.mktemp("finished"))
+    for stage in STAGES:
+        world(stage)
+    return world
+
+
+def pytest_configure():
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
