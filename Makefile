@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-llm demo-small test lint clean
+.PHONY: help install demo demo-llm test lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,14 +27,11 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 
 STAGES = 1_emoji.py 2_generate.py 3_validate.py 4_combine.py 4_combine_eval.py 5_train.py 6_plot.py 7_evaluate.py
 
-demo: $(INSTALLED) ## all stages with config.yaml into runs/demo, then the results and a few answers
-	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage || exit; done
+demo: $(INSTALLED) ## all stages with config.yaml into runs/demo, then the results (FLAGS="--limit 300 --run small": a quick look)
+	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage $(FLAGS) || exit; done
 
 demo-llm: $(INSTALLED) ## the same with a small language model, built from scratch, into runs/demo-llm
-	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/tiny.yaml || exit; done
-
-demo-small: $(INSTALLED) ## the demo in two minutes, with a tenth of the texts and worse answers
-	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/small.yaml || exit; done
+	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/tiny.yaml $(FLAGS) || exit; done
 
 test: $(INSTALLED) ## lint and run the tests
 	$(VENV)/bin/ruff check .

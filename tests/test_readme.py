@@ -1,0 +1,49 @@
+"""The README's commands work: run here, or by .ci/run."""
+
+import os
+import re
+import shlex
+
+import pytest
+
+from tests.conftest import ROOT, STAGES
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+LINES = [line.removeprefix("$ ") for block in BLOCKS for line in block.splitlines()]
+COMMANDS = re.findall(r"`(python [^`]+)`", README) + [line for line in LINES if "python" in line.split(" ")[0]]
+MAKE = set(re.findall(r"\bmake [a-z-]+", "\n".join(LINES))) | set(re.findall(r"`(make [a-z-]+)`", README))
+
+
+@pytest.mark.parametrize("command", sorted(MAKE))
+def test_a_make_command_is_a_target_that_ci_runs(command):
+    assert f"\n{command.removeprefix('make ')}:" in MAKEFILE
+    assert command in CI
+
+
+def test_the_makefile_runs_all_stages_in_order():
+    assert re.search(r"STAGES = (.*)", MAKEFILE)[1].split() == [f"{stage}.py" for stage in STAGES]
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS)))
+def test_a_python_command_works(finished, tmp_path, command, monkeypatch):
+    _, script, *flags = shlex.split(command.replace("<folder>", "tests"))
+    if "--config" in flags or "--base" in flags or ("5_train" in script and flags):
+        stage = finished(script.removesuffix(".py"), *flags, "--help")  # CI's demos run them
+        assert "--run" in stage.stdout
+        return
+    (tmp_path / "texts.jsonl").write_text('{"text": "pizza"}\n')
+    flags = [str(tmp_path / flag) if flag.endswith(".jsonl") else flag for flag in flags]
+    finished(script.removesuffix(".py"), *flags)
+
+
+def test_the_python_example_works(finished, capsys):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1].replace("runs/demo", str(finished.path()))
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_files_that_the_readme_links_to_exist():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or os.path.exists(ROOT / target), target

@@ -1,0 +1,102 @@
+"""Training: labels, batches, the language model's whole path."""
+
+import pytest
+import torch
+
+from emojisummary.training.common import is_complete, newest_checkpoint
+from emojisummary.training.retriever import NO_LABEL, AcceptedAnswers, SortedBatches
+from tests.conftest import make_world
+
+
+class Logits(torch.nn.Module):
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = torch.tensor(logits)
+
+    def forward(self, features):
+        return {"logits": self.logits}
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([0, NO_LABEL, NO_LABEL], {0: 1.0}),
+        ([0, 2, NO_LABEL], {0: 0.7, 2: 0.3}),
+        ([1, 0, 2], {1: 0.7, 0: 0.15, 2: 0.15}),
+    ],
+)
+def test_the_target_is_shared_between_accepted_answers(labels, expected):
+    logits = [[1.0, -2.0, 0.5, 3.0]]
+    loss = AcceptedAnswers(Logits(logits), also_weight=0.3)([{}], torch.tensor([labels]))
+    log_probabilities = torch.tensor(logits).log_softmax(-1)[0]
+    assert loss.item() == pytest.approx(-sum(share * log_probabilities[i].item() for i, share in expected.items()))
+
+
+def test_batches_hold_every_row_once_and_texts_of_like_length():
+    dataset = {"text": ["x" * (n * 7919 % 301) for n in range(1000)]}
+
+    class Rows(dict):
+        def __len__(self):
+            return len(self["text"])
+
+    batches = SortedBatches(Rows(dataset), batch_size=32, drop_last=False, seed=3)
+    first = list(batches)
+    assert sorted(i for batch in first for i in batch) == list(range(1000))
+    assert max(max(len(dataset["text"][i]) for i in b) - min(len(dataset["text"][i]) for i in b) for b in first) <= 20
+    assert list(batches) == first
+    batches.set_epoch(1)
+    assert list(batches) != first
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path):
+    for step in (5, 10, 15):
+        folder = tmp_path / "checkpoints" / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        for name in ("model.safetensors", "rng_state.pth", "scheduler.pt"):
+            (folder / name).write_bytes(b"x")
+        torch.save({}, folder / "optimizer.pt")
+        (folder / "trainer_state.json").write_text("{}")
+    (tmp_path / "checkpoints" / "checkpoint-15" / "trainer_state.json").unlink()
+    (tmp_path / "checkpoints" / "checkpoint-10" / "optimizer.pt").write_bytes(b"PK\x03\x04 cut off")
+    assert newest_checkpoint(tmp_path / "checkpoints", "other") is None, "made from other data"
+
+    assert not is_complete(tmp_path / "checkpoints" / "checkpoint-15")
+
+
+def test_a_language_model_learns_resumes_and_answers_with_emoji_alone(finished, tmp_path):
+    """base: tiny, through every stage from training on."""
+    import shutil
+    import signal
+    import subprocess
+    import time
+
+    llm = ["--student", "llm", "--base", "tiny", "--learning_rate", "3e-3", "--num_train_epochs", "3", "--eval_rows", "6"]
+    whole, broken = make_world(tmp_path / "a"), make_world(tmp_path / "b")
+    for world in (whole, broken):
+        shutil.copytree(finished.path(), world.path(), ignore=shutil.ignore_patterns("model", "plots", "results.yaml"))
+    whole("5_train", *llm)
+
+    process = subprocess.Popen(broken.command("5_train", *llm), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(broken.path("model/checkpoints").glob("checkpoint-*/trainer_state.json")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not broken.path("model/student.yaml").exists(), "killed too late to show anything"
+    assert "going on from" in broken("5_train", *llm).stdout
+    assert broken.path("model/model.safetensors").read_bytes() == whole.path("model/model.safetensors").read_bytes()
+
+    whole("6_plot")
+    report = whole("7_evaluate", *[flag for name in ("retriever", str(finished.path())) for flag in ("--models", name)]).stdout
+    assert "100.0" in report
+    answers = whole("7_evaluate_inference", "--top", "25", "pizza").stdout.split()[::2]
+    assert len(set(answers)) == 25
+
+
+@pytest.mark.parametrize("base", ["no/such-model", "tests"])
+def test_a_base_that_is_no_language_model_is_refused(finished, tmp_path, base):
+    import shutil
+
+    world = make_world(tmp_path)
+    shutil.copytree(finished.path(), world.path(), ignore=shutil.ignore_patterns("model", "plots", "results.yaml"))
+    done = world("5_train", "--student", "llm", "--base", base, code=1, env={"HF_HUB_OFFLINE": "1", "PATH": "/usr/bin"})
+    assert f"base '{base}'" in done.stderr
