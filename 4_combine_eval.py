@@ -16,7 +16,7 @@ from emojisummary.validation import read_validation_set, validation_rows
 def main(settings):
     emoji_of = Lookup(read_emoji(settings.folder))
     rows, problems = validation_rows(read_validation_set(settings.validation_set), emoji_of)
-    rows = [row for row in rows if passes(row["language"], settings.language)]
+    rows = [row for row in rows if passes(row["language"], settings.language or settings.languages)]
     if not rows:
         raise UserError(f"{settings.validation_set}: no text is left with these filters and this emoji table.")
 

@@ -112,6 +112,8 @@ class Combine(Section):
     """yes votes that a row needs"""
     validation_set: str
     """YAML file of texts with every accepted emoji: what stays out of the training data"""
+    languages: list[str]
+    """languages of the validation texts that the student is judged by; none: all"""
     near_duplicate: float = Share
     """keep out of training what is at least so similar to a validation text (Jaccard of character 5-grams)"""
 
@@ -152,6 +154,8 @@ class Train(Section):
     """longest text in tokens; what is longer is cut"""
     scale: PositiveFloat
     """retriever: factor on cosines before the softmax (1 / temperature)"""
+    prior: NonNegativeFloat
+    """retriever: an emoji's bias starts at -prior * ln(rank)"""
     also_weight: float = Share
     """retriever: share of the target that goes to a text's other accepted emoji"""
     evaluations: PositiveInt
@@ -160,8 +164,6 @@ class Train(Section):
     """validation texts in each of these measurements, at most"""
     save_total_limit: PositiveInt
     """checkpoints kept on disk"""
-    average: float = Share
-    """retriever: average the weights over this last share of the steps"""
 
 
 class Plot(Section):

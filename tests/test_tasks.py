@@ -15,7 +15,7 @@ DATA = Path(__file__).parent.parent / "data"
 TABLE, _ = read_tables([str(DATA / "16_all_emoji.tsv"), str(DATA / "17_new_emoji.tsv")], str(DATA / "2021_ranked.tsv"))
 EMOJI_OF = Lookup(TABLE)
 AMOUNTS = read_config()["generate"]["texts"]
-SMALL = {emoji: TABLE[emoji] for emoji in ("😀", "😂", "❤️", "🚱", "🫪")}
+SMALL = {emoji: TABLE[emoji] | {"rank": rank} for emoji, rank in {"😀": 3, "😂": 1, "❤️": 2, "🚱": 4, "🫪": None}.items()}
 TOPIC = {
     "id": "5c1f0e9a77d2",
     "emoji": "❤️",
@@ -97,9 +97,9 @@ def test_forms_and_styles_come_from_the_lists(type):
 def test_every_emoji_gets_its_number_of_texts(type):
     ranked = sum(facts["rank"] is not None for facts in TABLE.values())
     made = topics(TABLE, type=type, amount=AMOUNTS[type])
-    for emoji, facts in SMALL.items():
+    for emoji in SMALL:
         numbers = [topic["number"] for topic in made if topic["emoji"] == emoji]
-        assert numbers == list(range(texts_for(facts["rank"], ranked, AMOUNTS[type])))
+        assert numbers == list(range(texts_for(TABLE[emoji]["rank"], ranked, AMOUNTS[type])))
 
 
 # --- how many ---
@@ -129,12 +129,11 @@ def test_texts_for(rank, ranked, amount, expected):
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1, 1.5, 2, 4])
-@pytest.mark.parametrize("rank", [91, 1500])
 @pytest.mark.xfail(
     strict=True, reason="bug: behind the last rank the share is negative: to the 4th it's millions of texts, to 1.5 complex"
 )
-def test_a_rank_behind_the_number_of_ranked_emoji_gets_the_least(rank, exponent):
-    assert texts_for(rank, 90, amount(8, 60, exponent)) == 8
+def test_a_rank_behind_the_number_of_ranked_emoji_gets_the_least(exponent):
+    assert texts_for(1500, 90, amount(8, 60, exponent)) == 8
 
 
 @pytest.mark.xfail(
@@ -243,12 +242,14 @@ def test_tidy(text, expected):
     assert tidy(text) == expected
 
 
-@pytest.mark.parametrize("text", ["a \x07 b", "a\n\x07\nb", "\x07\na", "a \u200b"])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a \x07 b", "a b"), ("a\n\x07\nb", "a\nb"), ("\x07\na", "a"), ("a \u200b", "a"), ("\ufeff a", "a")]
+)
 @pytest.mark.xfail(
     strict=True, reason="bug: control characters go last, and leave two spaces, an empty line or a space at the end"
 )
-def test_tidy_leaves_single_spaces_where_a_control_character_stood(text):
-    assert tidy(text) == tidy(tidy(text)) == " ".join(tidy(text).split(" ")).strip()
+def test_tidy_leaves_single_spaces_where_a_control_character_stood(text, expected):
+    assert tidy(text) == expected
 
 
 @pytest.mark.xfail(
@@ -261,7 +262,7 @@ def test_tidy_leaves_every_emoji_of_the_table_alone():
 @pytest.mark.parametrize("language", sorted(path.stem for path in (DATA / "languages").glob("*.tsv")))
 def test_tidy_leaves_the_words_of_every_language_alone(language):
     rows = [row for _, row in read_tsv(DATA / "languages" / f"{language}.tsv", ("name", "keywords"))]
-    texts = [row["name"] for row in rows] + [row["keywords"] for row in rows]
+    texts = [text.replace("\u200b", "") for row in rows for text in row.values()]
     assert [text for text in texts if tidy(text).split() != text.split()] == []
 
 

@@ -1,7 +1,7 @@
 """The offline teacher: texts written by hand (English), and lists of Unicode's keywords (every language).
 
-data/phrasebook/*.tsv hold the texts: `emoji, type, form, also, text`, where `also` lists other emoji that a reader would accept
-just as well, and ` / ` stands between the turns of a conversation.
+data/phrasebook/*.tsv hold the texts, with the columns emoji, type, form, also and text: `also` lists other emoji that a
+reader would accept just as well, and ` / ` stands between the turns of a conversation.
 """
 
 import random

@@ -17,7 +17,7 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from transformers import set_seed
 
 from emojisummary.artifacts import Row
-from emojisummary.emojis import Lookup
+from emojisummary.emojis import Lookup, by_rank
 from emojisummary.models.encoder import Encoder, encoder_folder
 from emojisummary.models.retriever import Retriever, card
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
@@ -111,7 +111,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     set_seed(settings.seed)
     cards = {emoji: card(facts) for emoji, facts in table.items()}
     resume = newest_checkpoint(folder / "checkpoints", made_from)
-    model = build_model(settings, list(cards.values()))
+    model = build_model(settings, cards, by_rank(table))
     emoji_of, index = Lookup(cards), {emoji: i for i, emoji in enumerate(cards)}
     accuracy = Accuracy(validation, list(cards), task)
     trainer = SentenceTransformerTrainer(
@@ -131,15 +131,20 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     return accuracy(model)
 
 
-def build_model(settings, cards: list[str]) -> SentenceTransformer:
-    """The sentence encoder with the cards' vectors, as the untuned encoder reads them, as its last module."""
+def build_model(settings, cards: dict[str, str], ranked: list[str]) -> SentenceTransformer:
+    """The sentence encoder with the cards as its last module.
+
+    Their vectors start as the untuned encoder reads them; their bias by rank, `ranked` being the most used emoji first.
+    """
     folder = encoder_folder(settings.encoder)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = SentenceTransformer(str(folder), device=device)
     encoder.max_seq_length = settings.max_length
     head = Cards(len(cards), encoder.get_embedding_dimension(), settings.scale)
+    rank = {emoji: position for position, emoji in enumerate(ranked, start=1)}
     with torch.no_grad():
-        head.vectors.copy_(Encoder(folder)(cards))
+        head.vectors.copy_(Encoder(folder)(list(cards.values())))
+        head.bias.copy_(-settings.prior * torch.tensor([rank[emoji] for emoji in cards]).log())
     return SentenceTransformer(modules=[*encoder, head], device=device)
 
 

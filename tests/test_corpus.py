@@ -1,0 +1,153 @@
+"""What data/README.md promises of the phrasebook and the validation set. `pytest -s` prints the counts."""
+
+import re
+from collections import Counter, defaultdict
+from statistics import mean
+
+import pytest
+
+from emojisummary.artifacts import read_tsv
+from emojisummary.combining import near_duplicates, normalise
+from emojisummary.emojis import Lookup, by_rank, read_tables
+from emojisummary.models.phrasebook import COLUMNS
+from emojisummary.validation import read_validation_set
+from tests.conftest import ROOT
+
+TABLE, _ = read_tables(["data/16_all_emoji.tsv", "data/17_new_emoji.tsv"], "data/2021_ranked.tsv")
+EMOJI_OF = Lookup(TABLE)
+LANGUAGES = 13
+
+
+@pytest.fixture(scope="module")
+def phrasebook():
+    files = sorted((ROOT / "data" / "phrasebook").glob("*.tsv"))
+    return [row | {"category": file.stem} for file in files for _, row in read_tsv(file, (*COLUMNS, "second"))]
+
+
+@pytest.fixture(scope="module")
+def validation():
+    return read_validation_set("data/validation_set.yaml")
+
+
+def words(row):
+    return len(row["text"].split())
+
+
+def test_there_are_enough_texts_of_every_emoji(phrasebook):
+    texts = Counter(row["emoji"] for row in phrasebook)
+    ranked = by_rank(TABLE)
+    print(f"\n{len(phrasebook):,} texts; per emoji {min(texts.values())}-{max(texts.values())}")
+    assert len(phrasebook) >= 15_000
+    assert {e: texts[e] for e in TABLE if texts[e] < (2 if TABLE[e]["category"] == "flags" else 4)} == {}
+    assert {e: texts[e] for e in ranked[:150] if texts[e] < 30} == {}
+    assert {e: texts[e] for e in ranked[150:600] if texts[e] < 12} == {}
+
+
+def test_forms_and_lengths_vary(phrasebook):
+    forms = Counter(row["form"] for row in phrasebook)
+    paragraphs = sum(60 <= words(row) <= 150 for row in phrasebook)
+    print(f"\n{len(forms)} forms: {dict(forms.most_common())}; {paragraphs} texts of 60-150 words")
+    assert sum(count >= 100 for count in forms.values()) >= 20
+    assert paragraphs >= 700
+    assert max(map(words, phrasebook)) <= 150
+    assert {row["type"] for row in phrasebook} == {"paragraph", "conversation"}
+    assert all((row["form"] == "conversation") == (row["type"] == "conversation") for row in phrasebook)
+    assert all(" / " in row["text"] for row in phrasebook if row["type"] == "conversation")
+
+
+def test_texts_need_understanding(phrasebook):
+    """The emoji's name, or a keyword of four letters or more, stands in a fifth of the texts at most."""
+
+    def is_named(row):
+        facts = TABLE[row["emoji"]]
+        text = f" {normalise(row['text'])} "
+        return any(f" {normalise(word)} " in text for word in [facts["name"], *facts["keywords"]] if len(word) > 3)
+
+    share = mean(map(is_named, phrasebook))
+    print(f"\n{share:.1%} of the texts contain the emoji's name or a keyword")
+    assert share <= 0.2
+
+
+def test_no_text_holds_an_emoji_and_every_answer_is_in_the_table(phrasebook, validation):
+    assert [row["text"] for row in [*phrasebook, *validation] if EMOJI_OF.split(row["text"])] == []
+    for row in phrasebook:
+        assert row["emoji"] in TABLE
+        also = row["also"].split()
+        assert row["emoji"] not in also
+        assert len(set(also)) == len(also)
+        assert set(also) <= set(TABLE)
+
+
+def test_no_text_is_there_twice(phrasebook):
+    twice = [text for text, n in Counter(normalise(row["text"]) for row in phrasebook).items() if n > 1]
+    assert twice == []
+
+
+def test_openings_and_words_are_diverse(phrasebook):
+    openings = Counter(" ".join(normalise(row["text"]).split()[:3]) for row in phrasebook)
+    by_emoji = defaultdict(list)
+    for row in phrasebook:
+        by_emoji[row["emoji"]].append(row["text"])
+    diversity = {emoji: distinct_bigrams(texts) for emoji, texts in by_emoji.items() if len(texts) >= 12}
+    least = sorted(diversity, key=diversity.get)[:5]
+    print(
+        f"\ndistinct bigrams per emoji: mean {mean(diversity.values()):.1%}, least {[(e, round(diversity[e], 2)) for e in least]}"
+    )
+    print(f"most common openings: {openings.most_common(5)}")
+    assert openings.most_common(1)[0][1] <= len(phrasebook) * 0.003
+    assert min(diversity.values()) >= 0.8
+
+
+def distinct_bigrams(texts):
+    """Distinct word bigrams as a share of all of them (distinct-2, Li et al., 2016)."""
+    bigrams = [pair for text in texts for pair in zip(*(normalise(text).split()[i:] for i in (0, 1)), strict=False)]
+    return len(set(bigrams)) / max(len(bigrams), 1)
+
+
+def test_phrasebook_and_validation_set_share_nothing(phrasebook, validation):
+    theirs = [row["text"] for row in validation]
+    assert {normalise(row["text"]) for row in phrasebook} & set(map(normalise, theirs)) == set()
+    close = near_duplicates([row["text"] for row in phrasebook], theirs, 0.5)
+    assert [phrasebook[index]["text"] for index in close] == []
+
+
+def test_the_validation_set_covers_languages_categories_and_both_parts(validation):
+    languages = Counter(row["language"] for row in validation)
+    english = [row for row in validation if row["language"] == "english"]
+    parts = Counter(row["split"] for row in english)
+    categories = Counter(row["category"] for row in english)
+    print(f"\n{dict(languages)}; English {dict(parts)}, {dict(categories)}")
+    assert languages["english"] >= 600
+    assert len(languages) == LANGUAGES + 1
+    assert all(count >= 30 for count in languages.values())
+    assert set(categories) == {facts["category"] for facts in TABLE.values()}
+    assert abs(parts["dev"] - parts["test"]) <= 20
+    used = set(by_rank(TABLE)[:600])
+    assert mean(EMOJI_OF.get(row["answers"].split()[0]) in used for row in english) >= 0.8
+
+
+def test_a_second_reader_agreed(phrasebook, validation):
+    """`second`: the three emoji that a second reader gave, who saw the text alone."""
+
+    def agrees(row):
+        return bool(set(row["second"].split()) & {row["emoji"], *row["also"].split()})
+
+    read = [row for row in phrasebook if row["second"]]
+    by_category = defaultdict(list)
+    for row in read:
+        by_category[row["category"]].append(agrees(row))
+    first = mean(row["second"].split()[0] == row["emoji"] for row in read)
+    print(f"\n{len(read):,} texts read twice; the intended emoji came first in {first:.1%}")
+    print({category: f"{mean(values):.1%} of {len(values)}" for category, values in by_category.items()})
+    assert len(read) >= 3000
+    assert all(mean(values) >= 0.85 for values in by_category.values())
+    english = [row for row in validation if row["language"] == "english"]
+    assert all(re.search(r"\S", row["second"]) for row in english)
+
+
+def test_datasets_loads_the_folder(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    loaded = datasets.load_dataset(str(ROOT / "data" / "phrasebook"), cache_dir=str(tmp_path))["train"]
+    assert loaded.num_rows >= 15_000
+    assert set(COLUMNS) <= set(loaded.column_names)
+    assert all(isinstance(text, str) for text in loaded["text"])
