@@ -25,6 +25,8 @@ def main(settings):
     files = 0
     for name in (t for t in settings.teachers if passes(t, settings.teacher)):
         teacher = connect(name, table, settings)
+        for problem, count in teacher.problems.items():
+            print(f"{name}: {count:,} {problem}")
         for language in (one for one in settings.teachers[name] if passes(one, settings.language)):
             for type in (t for t in settings.texts if passes(t, settings.type)):
                 generate(teacher, language, type, table, settings)

@@ -22,6 +22,9 @@ import yaml
 from emojisummary.stage import UserError
 
 Row = dict[str, object]
+NOT_IN_YAML = re.compile(
+    "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]"
+)  # what YAML wants escaped, or UTF-8 can't hold
 
 GRADED = ("id", "emoji", "text", "answer", "language", "type", "teacher", "grader", "verdict", "reason")
 TRAINING = ("id", "text", "answer", "language", "type", "teacher", "votes", "also")
@@ -33,7 +36,7 @@ VALIDATION = ("id", "text", "answers", "language", "form", "category", "split")
 
 def slug(name: str) -> str:
     """A model's name without the separators of file names: `ollama/llama3.1:8b` -> `ollama-llama3-1-8b`."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
 
 
 def artifact_name(language: str, type: str, teacher: str, grader: str | None = None) -> str:
@@ -75,22 +78,26 @@ def passes(value: str, filter: list[str]) -> bool:
 # --- reading ---
 
 
-def read_lines(path: Path, made_by: str | None = None) -> list[str]:
-    """The lines of a text file. Raises UserError where it's missing (naming the command that makes it) or unreadable."""
+def read_text(path: Path, made_by: str | None = None) -> str:
+    """A text file's content. Raises UserError where it's missing, empty or unreadable; `made_by` is what makes it."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        hint = f" Make it with: {made_by}" if made_by else ""
-        raise UserError(f"{path} does not exist.{hint}") from None
+        raise broken(path, None, "does not exist", made_by) from None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 text.") from None
+        raise broken(path, line, "not UTF-8 text", made_by) from None
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+        raise broken(path, None, f"cannot be read: {error.strerror}", made_by) from None
     if not text.strip():
-        hint = f" Delete it and make it again with: {made_by}" if made_by else ""
-        raise UserError(f"{path} is empty.{hint}")
-    return text.split("\n")
+        raise broken(path, None, "is empty", made_by)
+    return text
+
+
+def broken(path: Path, line: int | None, problem: str, made_by: str | None = None) -> UserError:
+    """The error for a file: which one, the line where there is one, what is wrong, and the command that makes it anew."""
+    where = f"{path}, line {line}: " if line else f"{path}: "
+    return UserError(f"{where}{problem}." + (f" Make it with: {made_by}" if made_by else ""))
 
 
 def read_tsv(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -98,54 +105,103 @@ def read_tsv(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str
 
     Raises UserError with file and line where a column is missing or a row has another number of fields.
     """
-    lines = read_lines(path)
-    header = lines[0].rstrip("\r").split("\t")
-    missing = set(columns) - set(header)
-    if missing:
-        raise UserError(f"{path}, line 1: column `{min(missing)}` is missing; found {', '.join(header)}.")
+    lines = [line.rstrip("\r") for line in read_text(path).split("\n")]
+    header = lines[0].split("\t")
+    _require(path, columns, header)
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
-        fields = line.rstrip("\r").split("\t")
+        fields = line.split("\t")
         if len(fields) != len(header):
-            raise UserError(f"{path}, line {number}: {len(fields)} fields, the header has {len(header)}.")
+            raise broken(path, number, f"{len(fields)} fields, the header has {len(header)}")
         yield number, dict(zip(header, fields, strict=True))
 
 
 def read_csv(path: Path, columns: Iterable[str], made_by: str | None = None) -> list[dict[str, str]]:
     """The rows of a CSV file. Raises UserError where it's missing, empty or broken, with the line."""
-    reader = csv.DictReader(io.StringIO("\n".join(read_lines(path, made_by))), strict=True)
-    missing = set(columns) - set(reader.fieldnames or ())
-    if missing:
-        found = ", ".join(reader.fieldnames or ())
-        raise UserError(f"{path}, line 1: column `{min(missing)}` is missing; found {found}.")
-    rows = []
+    reader = csv.reader(io.StringIO(read_text(path, made_by), newline=""), strict=True)
+    rows, header, line = [], None, 1
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise UserError(f"{path}, line {reader.line_num}: not {len(reader.fieldnames)} fields.")
-            rows.append(row)
+        for fields in reader:
+            if header is None:
+                header = fields
+                _require(path, columns, header, made_by)
+            elif fields and len(fields) != len(header):
+                raise broken(path, reader.line_num, f"{len(fields)} fields, the header has {len(header)}", made_by)
+            elif fields:
+                rows.append(dict(zip(header, fields, strict=True)))
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: {error}.") from None
+        raise broken(path, line, str(error), made_by) from None
     if not rows:
-        hint = f" Make it again with: {made_by}" if made_by else ""
-        raise UserError(f"{path} has a header and no rows.{hint}")
+        raise broken(path, None, "has a header and no rows", made_by)
     return rows
+
+
+def _require(path: Path, columns: Iterable[str], header: list[str], made_by: str | None = None) -> None:
+    missing = set(columns) - set(header)
+    if missing:
+        raise broken(path, 1, f"column `{min(missing)}` is missing; found {', '.join(header)}", made_by)
 
 
 def read_yaml(path: Path, made_by: str | None = None) -> object:
     """A YAML file's content. Raises UserError where it's missing, empty or broken, with the line."""
+    text = read_text(path, made_by)
     try:
-        return yaml.load("\n".join(read_lines(path, made_by)), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', error)}.") from None
+        place = mark.index if mark else getattr(error, "position", 0)
+        line = mark.line + 1 if mark else text.encode()[:place].count(b"\n") + 1
+        problem = getattr(error, "problem", None) or getattr(error, "reason", error)
+        raise broken(path, line, f"not valid YAML: {problem}", made_by) from None
 
 
 def read_emoji(folder: Path) -> dict[str, dict]:
     """The emoji table of a run."""
-    return read_yaml(folder / "emoji_data.yaml", made_by="python 1_emoji.py")
+    path, made_by = folder / "emoji_data.yaml", "python 1_emoji.py"
+    table = read_yaml(path, made_by)
+    if not isinstance(table, dict):
+        raise broken(path, 1, "expected a mapping from emoji to their facts", made_by)
+    return table
+
+
+def read_rows(path: Path, made_by: str | None = None) -> list[Row]:
+    """The rows of a YAML sequence with one row a line. A last line that was cut short is left out.
+
+    A file edited by hand may be any YAML sequence of mappings. Raises UserError with the line for what is not.
+    """
+    if path.is_file():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if not _is_row(content[whole:]):
+            content = content[:whole]
+        try:
+            rows = [json.loads(line.removeprefix(b"- ")) for line in content.split(b"\n") if line.strip()]
+            if rows and all(isinstance(row, dict) for row in rows):
+                return rows
+        except ValueError:
+            pass  # edited by hand: read it as YAML
+    rows = read_yaml(path, made_by)
+    if not isinstance(rows, list):
+        raise broken(path, 1, "expected a sequence of rows", made_by)
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise broken(path, _line_of_item(path, number), f"expected a row, found {row!r}", made_by)
+    return rows
+
+
+def _is_row(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line.removeprefix(b"- ")), dict)
+    except ValueError:
+        return False
+
+
+def _line_of_item(path: Path, number: int) -> int:
+    """The line on which the item of that number of a YAML sequence begins."""
+    sequence = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    return sequence.value[number - 1].start_mark.line + 1
 
 
 # --- writing in one go ---
@@ -179,33 +235,8 @@ def write_yaml(path: Path, content: object) -> None:
 
 def yaml_line(row: Row) -> str:
     """A row as one line of a YAML sequence. JSON is YAML, and reads a hundred times faster."""
-    return "- " + json.dumps(row, ensure_ascii=False) + "\n"
-
-
-def read_rows(path: Path, made_by: str | None = None) -> list[Row]:
-    """The rows of a YAML sequence with one row a line. A last line that a kill cut short is left out.
-
-    A file edited by hand may be any YAML sequence of mappings. Raises UserError with the line for what is not.
-    """
-    lines = read_lines(path, made_by)
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(json.loads(line.removeprefix("- ")))
-        except json.JSONDecodeError:
-            if number == len(lines):  # no line break behind it: cut short
-                break
-            return _read_edited_rows(path)
-    return rows
-
-
-def _read_edited_rows(path: Path) -> list[Row]:
-    rows = read_yaml(path)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UserError(f"{path}: expected a sequence of mappings, one row each.")
-    return rows
+    line = json.dumps(row, ensure_ascii=False)
+    return "- " + NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
 
 
 # --- writing row by row ---
@@ -241,9 +272,10 @@ class Journal:
     def append(self, row: Row) -> None:
         """Keeps a row: once this returns, no kill of the process can lose it."""
         if self._file is None:
-            mode = "a" if is_stamped(self.part, self.made_from) else "w"
-            stamp(self.part, self.made_from)
-            self._file = self.part.open(mode, encoding="utf-8")
+            if not is_stamped(self.part, self.made_from):
+                self.part.unlink(missing_ok=True)
+                stamp(self.part, self.made_from)
+            self._file = self.part.open("a", encoding="utf-8")
         self._file.write(yaml_line(row))
         self._file.flush()
         self.rows[row["id"]] = row

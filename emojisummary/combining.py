@@ -1,7 +1,7 @@
 """From graded rows to training rows: votes, duplicates, near-duplicates, order."""
 
 import random
-import re
+import unicodedata
 
 from emojisummary.artifacts import Row
 from emojisummary.emojis import plain
@@ -33,8 +33,9 @@ def without_duplicates(rows: list[Row]) -> list[Row]:
 
 
 def normalise(text: str) -> str:
-    """The text's words in lower case, without punctuation: what two copies of a text share."""
-    return " ".join(re.findall(r"\w+", text.lower())) or text.strip()
+    """The text's words and signs in lower case, without punctuation: what two copies of a text share."""
+    kept = (c if c.isalnum() or unicodedata.category(c)[0] in "MS" else " " for c in text.lower())
+    return " ".join("".join(kept).split()) or text.strip()
 
 
 def near_duplicates(texts: list[str], others: list[str], threshold: float) -> set[int]:

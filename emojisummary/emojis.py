@@ -16,6 +16,9 @@ VS16 = "\ufe0f"
 ZWJ = "\u200d"
 COLUMNS = ("code_points", "emoji", "name", "keywords", "category", "subcategory", "version")
 SKIN_TONES = re.compile("[\U0001f3fb-\U0001f3ff]")
+COUPLES = {  # with a skin tone for each, these are spelled out; without, they are one code point
+    "👩‍🤝‍👩": "👭", "👩‍🤝‍👨": "👫", "👨‍🤝‍👨": "👬", "🧑‍❤‍💋‍🧑": "💏", "🧑‍❤‍🧑": "💑", "🫱‍🫲": "🤝",
+}  # fmt: skip
 
 Table = dict[str, dict]  # emoji -> hex, name, category, subcategory, keywords, rank, parent, version; in Unicode's order
 
@@ -35,9 +38,11 @@ def read_tables(tables: list[str], ranking: str) -> tuple[Table, Counter]:
     seen = set()
     for file in tables:
         for line, row in read_tsv(Path(file), COLUMNS):
-            emoji = row["emoji"]
-            if " ".join(f"{ord(c):04X}" for c in emoji) != row["code_points"]:
-                raise UserError(f"{file}, line {line}: {emoji} does not have the code points {row['code_points']!r}.")
+            emoji, version = row["emoji"], row["version"]
+            if not emoji or " ".join(f"{ord(c):04X}" for c in emoji) != row["code_points"]:
+                raise UserError(f"{file}, line {line}: {emoji!r} does not have the code points {row['code_points']!r}.")
+            if not re.fullmatch(r"\d+(\.\d+)?", version, re.ASCII):
+                raise UserError(f"{file}, line {line}: version {version!r} is not a number.")
             if plain(emoji) in seen:
                 problems["emoji listed twice"] += 1
                 continue
@@ -50,7 +55,7 @@ def read_tables(tables: list[str], ranking: str) -> tuple[Table, Counter]:
                 "keywords": [k for k in row["keywords"].split(" | ") if k],
                 "rank": None,
                 "parent": None,
-                "version": float(row["version"]),
+                "version": float(version),
             }
     if not table:
         raise UserError(f"No emoji in {', '.join(tables)}: `emoji.tables` in config.yaml names the tables.")
@@ -70,8 +75,8 @@ def read_tables(tables: list[str], ranking: str) -> tuple[Table, Counter]:
 
 def _read_ranking(file: str) -> Iterable[tuple[int, str]]:
     for line, row in read_tsv(Path(file), ("rank", "emoji")):
-        if not row["rank"].isdigit():
-            raise UserError(f"{file}, line {line}: rank {row['rank']!r} is not a whole number.")
+        if not re.fullmatch(r"0*[1-9]\d*", row["rank"], re.ASCII):
+            raise UserError(f"{file}, line {line}: rank {row['rank']!r} is not a whole number from 1 on.")
         yield int(row["rank"]), row["emoji"]
 
 
@@ -102,6 +107,7 @@ class Lookup:
 
     def __init__(self, emoji: Iterable[str]):
         self.by_plain = {plain(e): e for e in emoji}
+        self.by_plain |= {long: self.by_plain[one] for long, one in COUPLES.items() if one in self.by_plain}
         longest_first = sorted(self.by_plain, key=len, reverse=True)
         spellings = (f"{VS16}?".join(map(re.escape, e)) + f"{VS16}?" for e in longest_first)
         self.pattern = re.compile("|".join(spellings) or r"(?!)")

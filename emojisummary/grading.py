@@ -2,7 +2,8 @@
 
 import re
 
-VERDICT = re.compile(r"\W*(yes|no)\b\W*(.*)", re.IGNORECASE | re.DOTALL)
+VERDICT = re.compile(r"\W*(yes|no)\b(.*)", re.IGNORECASE | re.DOTALL)
+BOTH = re.compile(r"\W*((and|or)\W+)?(yes|no)\b", re.IGNORECASE)
 
 
 def verdict(reply: str | None) -> tuple[str, str]:
@@ -11,8 +12,8 @@ def verdict(reply: str | None) -> tuple[str, str]:
     >>> verdict("Yes. A burger fits."), verdict("I kNOw this one, yes")
     (('yes', 'A burger fits.'), ('unclear', 'I kNOw this one, yes'))
     """
-    reply = " ".join((reply or "no answer").split())
+    reply = " ".join((reply or "").split())
     match = VERDICT.fullmatch(reply)
-    if match is None or re.match(r"(and|or|/)\s*(yes|no)\b", match[2], re.IGNORECASE):
-        return "unclear", reply
-    return match[1].lower(), match[2]
+    if match is None or BOTH.match(match[2]):
+        return "unclear", reply or "no answer"
+    return match[1].lower(), match[2].lstrip(" .,:;!-")

@@ -31,8 +31,11 @@ def read_history(state: Path) -> History:
         raise UserError(f"{state} does not exist. Make it with: python 5_train.py --run {state.parent.parent.name}") from None
     except ValueError as error:
         raise UserError(f"{state} is not a trainer's state: {error}.") from None
-    log = content.get("log_history", [])
-    history = History(*(_points(log, key) for key in ("loss", "eval_loss", "eval_accuracy@1")), None)
+    try:
+        log = content["log_history"]
+        history = History(*(_points(log, key) for key in ("loss", "eval_loss", "eval_accuracy@1")), None)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{state} is not a trainer's state: its `log_history` can't be read.") from None
     if not history.loss:
         raise UserError(f"{state} holds no loss: the training logged nothing.")
     if history.accuracy:

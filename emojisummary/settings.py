@@ -6,6 +6,7 @@ of the script (`--learning_rate 1e-4`) wins over both. These classes say which k
 
 import argparse
 import difflib
+import json
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal
@@ -43,7 +44,7 @@ class Shared(Section):
     """folder of all runs"""
     task: Literal["summary"]
     """what is being learned"""
-    seed: int
+    seed: int = Field(ge=0)
     """where all chance starts from"""
     language: list[str]
     """only these languages (repeatable)"""
@@ -206,10 +207,8 @@ def read_settings(section: str, flags: list[str], description: str | None = None
 
     Raises UserError for an unknown key, a wrong type or a broken file: key, value and what was expected.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    known, flags = parser.parse_known_args(flags)
-    config = read_config(known.config)
+    recipe, flags = _take_recipe(flags)
+    config = read_config(recipe)
     stage = create_model(
         section,
         __base__=(Shared, SECTIONS[section], CommandLine),
@@ -219,12 +218,36 @@ def read_settings(section: str, flags: list[str], description: str | None = None
     )
     asks_for_help = {"-h", "--help"} & set(flags)
     try:
-        return CliApp.run(stage, cli_args=flags, cli_exit_on_error=bool(asks_for_help))
+        return CliApp.run(stage, cli_args=_quote_texts(flags, stage), cli_exit_on_error=bool(asks_for_help))
     except ValidationError as error:
         raise UserError(_explain(error, "command line", "--")) from None
     except SettingsError as error:
         reason = str(error).removeprefix("error parsing CLI: ")
         raise UserError(f"command line: {reason} (--help lists all flags)") from None
+
+
+def _take_recipe(flags: list[str]) -> tuple[str | None, list[str]]:
+    """The value of --config, and the other flags."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config")
+    try:
+        known, others = parser.parse_known_args(flags)
+    except argparse.ArgumentError as error:
+        raise UserError(f"command line: {error}") from None
+    return known.config, others
+
+
+def _quote_texts(flags: list[str], stage: type[Section]) -> list[str]:
+    """The flags with texts to answer as JSON lists of one: the library would split them at their commas."""
+    if "text" not in stage.model_fields:
+        return flags
+    quoted, takes_value, only_texts = [], False, False
+    for flag in flags:
+        is_text = only_texts or not (takes_value or flag.startswith("-"))
+        quoted.append(json.dumps([flag]) if is_text else flag)
+        only_texts = only_texts or flag == "--"
+        takes_value = not is_text and not takes_value and "=" not in flag and not flag.endswith("debug")
+    return quoted
 
 
 def read_config(recipe: str | None = None) -> dict:

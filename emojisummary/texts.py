@@ -20,8 +20,9 @@ def read_texts(name: str) -> Iterator[dict]:
     """
     if name != "-" and Path(name).suffix not in ENDINGS:
         raise UserError(f"{name}: unknown kind of file; give one of {', '.join(ENDINGS)}, or - for standard input.")
+    source = sys.stdin.fileno() if name == "-" else name
     try:
-        file = sys.stdin if name == "-" else open(name, encoding="utf-8-sig", errors="replace", newline="")  # noqa: SIM115
+        file = open(source, encoding="utf-8-sig", errors="replace", newline="", closefd=name != "-")  # noqa: SIM115
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}.") from None
     with file:
@@ -38,15 +39,18 @@ def _csv(file, name: str) -> Iterator[dict]:
     reader = csv.DictReader(file)
     if "text" not in (reader.fieldnames or ()):
         raise UserError(f"{name}, line 1: column `text` is missing; found {', '.join(reader.fieldnames or ())}.")
+    csv.field_size_limit(sys.maxsize)
     for row in reader:
         row.pop(None, None)
+        if row["text"] is None:
+            row["error"] = f"line {reader.line_num} has no text"
         yield row
 
 
 def _json(line: str, number: int) -> dict:
     try:
         item = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         return {"text": None, "error": f"line {number} is not JSON: {error}"}
     if not isinstance(item, dict) or not isinstance(item.get("text"), str):
         return {"text": None, "error": f"line {number} is not an object with a `text`"}
@@ -57,11 +61,14 @@ def _json(line: str, number: int) -> dict:
 def open_output(name: str | None):
     """Standard output, or a file that appears under its name once all of it is written."""
     if name is None:
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         yield sys.stdout
         return
+    if Path(name).is_dir():
+        raise UserError(f"{name} cannot be written: it's a folder.")
     temporary = f"{name}.part"
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:  # \ud83d: what JSON calls it, too
             yield file
     except OSError as error:
         raise UserError(f"{name} cannot be written: {error.strerror}.") from None

@@ -19,10 +19,16 @@ def read_validation_set(file: str) -> list[Row]:
     if not isinstance(entries, list):
         raise UserError(f"{file}: expected a sequence of texts with their answers.")
     for number, entry in enumerate(entries, start=1):
-        is_whole = isinstance(entry, dict) and str(entry.get("text") or "").strip() and entry.get("answers")
-        if not is_whole:
-            raise UserError(f"{file}: entry {number} lacks `text` or `answers`: {entry!r}.")
+        if not _is_whole(entry):
+            raise UserError(f"{file}: entry {number} needs a `text` and `answers`, both in words: {entry!r}.")
     return entries
+
+
+def _is_whole(entry: object) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str) or not entry["text"].strip():
+        return False
+    answers = entry.get("answers")
+    return bool(answers) and (isinstance(answers, str) or (isinstance(answers, list) and all(isinstance(a, str) for a in answers)))
 
 
 def validation_rows(entries: list[Row], emoji_of: Lookup) -> tuple[list[Row], Counter]:
@@ -33,6 +39,9 @@ def validation_rows(entries: list[Row], emoji_of: Lookup) -> tuple[list[Row], Co
         answers = list(dict.fromkeys(found for found in map(emoji_of.get, given) if found))
         problems["answers that are not in the emoji table"] += sum(emoji_of.get(emoji) is None for emoji in given)
         text = tidy(entry["text"])
+        if not text:
+            problems["texts of nothing that can be seen"] += 1
+            continue
         if not answers:
             problems["texts without any answer in the table"] += 1
             continue

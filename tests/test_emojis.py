@@ -46,7 +46,7 @@ def test_the_shipped_tables_hold_no_variants(signs):
 
 def test_the_shipped_emoji_are_fully_qualified():
     # All of these are text by default in Unicode's emoji-data.txt, so alone and behind a ZWJ they need VS16.
-    needs_it = set("❤☺☹☀☁☎✈✉✏✒✂⚖⚕♀♂☠⚔⚙⚛⚜ℹ©®™↔↩⌨⏏▶◀☂☃☄♠♥♦♣♨♻♾✌✍☝✔✖✳✴❄❇❣➡⬅⤴⤵〰〽㊗㊙🅰🅿🈂🈷🌡🌶🍽🎗🏍🏎🏳🐿👁💻"[:-1])
+    needs_it = set("❤☺☹☀☁☎✈✉✏✒✂⚖⚕♀♂☠⚔⚙⚛⚜ℹ©®™↔↩⌨⏏▶◀☂☃☄♠♥♦♣♨♻♾✌✍☝✔✖✳✴❄❇❣➡⬅⤴⤵〰〽㊗㊙🅰🅿🈂🈷🌡🌶🍽🎗🏍🏎🏳🐿👁")
     for emoji in TABLE:
         for sign, follower in zip(emoji, emoji[1:] + " ", strict=True):
             assert sign not in needs_it or follower in (VS16, "\u20e3"), f"{emoji}: {sign} lacks VS16"
@@ -121,9 +121,6 @@ def test_ranking_problems_are_counted(tmp_path):
     assert problems == {"emoji in the ranking, not in the tables": 2, "emoji ranked twice": 1}
 
 
-raw_error = "bug: leaves with a ValueError or IndexError, without file and line"
-
-
 @pytest.mark.parametrize(
     "row",
     [
@@ -133,8 +130,8 @@ raw_error = "bug: leaves with a ValueError or IndexError, without file and line"
         GRIN.replace("\t1", ""),
         GRIN + "\tmore",
         "words",
-        pytest.param(GRIN.replace("\t1", "\tnew"), marks=pytest.mark.xfail(strict=True, raises=ValueError, reason=raw_error)),
-        pytest.param("\t\tname\tk\tc\ts\t1", marks=pytest.mark.xfail(strict=True, raises=IndexError, reason=raw_error)),
+        GRIN.replace("\t1", "\tnew"),
+        "\t\tname\tk\tc\ts\t1",
     ],
 )
 def test_a_broken_row_is_named_by_file_and_line(row, tmp_path):
@@ -150,10 +147,8 @@ def test_a_broken_row_is_named_by_file_and_line(row, tmp_path):
         "-1\t😀",
         "\t😀",
         "1",
-        pytest.param("²\t😀", marks=pytest.mark.xfail(strict=True, raises=ValueError, reason="bug: '²'.isdigit() is true")),
-        pytest.param(
-            "0\t😀", marks=pytest.mark.xfail(strict=True, reason="bug: rank 0 is taken, and counts as unranked elsewhere")
-        ),
+        "²\t😀",
+        "0\t😀",
     ],
 )
 def test_a_broken_ranking_is_named_by_file_and_line(row, tmp_path):
@@ -203,7 +198,7 @@ def test_get_and_split_find_every_emoji_with_a_skin_tone(tone):
 
 
 @pytest.mark.parametrize(
-    "spell", [str, plain, lambda emoji: random.choice([emoji, plain(emoji)])], ids=["with", "without", "mixed"]
+    "spell", [str, plain, lambda emoji: plain(emoji) if ord(emoji[0]) % 2 else emoji], ids=["with", "without", "mixed"]
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_split_takes_all_emoji_apart_that_stand_glued_together(spell, seed):
@@ -255,9 +250,6 @@ def test_get_finds_nothing_in_what_is_not_one_emoji(text):
         ("🧑🏻‍❤️‍💋‍🧑🏼", "💏"),
         ("🫱🏻‍🫲🏿", "🤝"),
     ],
-)
-@pytest.mark.xfail(
-    strict=True, reason="bug: with two skin tones these are other sequences, found as nothing and split into three"
 )
 def test_a_couple_with_two_skin_tones_is_the_couple(text, expected):
     assert LOOKUP.get(text) == expected

@@ -5,6 +5,7 @@ A model has a `name` and some of these:
   teacher it writes texts, as a grader it says "yes" or "no" with a reason.
 - `rank(texts, top)`: for each text the `top` best emoji with their probabilities, best first.
 - `depends_on`: what its answers depend on beside the request, for `artifacts.Journal`.
+- `reproducible`: asked again it says the same, at once; `problems`: what was wrong with its own data, counted.
 """
 
 from pathlib import Path

@@ -5,7 +5,7 @@ reader would accept just as well, and ` / ` stands between the turns of a conver
 """
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Phrasebook:
     def __init__(self, table: dict[str, dict], folder: Path, keywords: Path):
         self.table, self.keywords_folder = table, keywords
         self.emoji_of = Lookup(table)
+        self.problems = Counter()
         self.texts = self._read_texts(folder)
         self.keywords = {"english": {e: (facts["name"], facts["keywords"]) for e, facts in table.items()}}
 
@@ -34,10 +35,14 @@ class Phrasebook:
         texts = defaultdict(list)
         for file in files:
             for _, row in read_tsv(file, COLUMNS):
+                emoji = self.emoji_of.get(row["emoji"])
+                if emoji is None:
+                    self.problems["texts of an emoji that is not in the table"] += 1
+                    continue
                 also = [self.emoji_of.get(e) for e in row["also"].split()]
                 text = row["text"].replace(" / ", "\n") if row["type"] == "conversation" else row["text"]
                 reply = {"text": text, "form": row["form"], "also": " ".join(e for e in also if e)}
-                texts[self.emoji_of.get(row["emoji"]), row["type"]].append(reply)
+                texts[emoji, row["type"]].append(reply)
         return texts
 
     def _read_keywords(self, language: str) -> dict[str, tuple[str, list[str]]]:

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup, Table
 
+# control characters, marks of direction, lone surrogates; not the joiners and tags that emoji and scripts need
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+)
 Messages = list[dict[str, str]]  # a chat: {"role": "system" | "user" | "assistant", "content": ...}
 
 
@@ -56,7 +60,7 @@ def texts_for(rank: int | None, ranked: int, amount) -> int:
     >>> [texts_for(rank, 1000, Amount(min=2, max=10, exponent=1)) for rank in (1, 500, 1000, None)]
     [10, 6, 2, 2]
     """
-    share_below = (ranked - rank) / max(ranked - 1, 1) if rank else 0
+    share_below = max(ranked - rank, 0) / max(ranked - 1, 1) if rank else 0
     return round(amount.min + (amount.max - amount.min) * share_below**amount.exponent)
 
 
@@ -66,9 +70,8 @@ def tidy(text: str) -> str:
     >>> tidy("  Two\\tspaces,\\r\\n\\n a bell\\x07. ")
     'Two spaces,\\na bell.'
     """
-    lines = (re.sub(r"[^\S\n]+", " ", line).strip() for line in text.splitlines())
-    kept = "\n".join(line for line in lines if line)
-    return "".join(c for c in kept if c == "\n" or c.isprintable() or c in "\u200d\u200c")
+    lines = (" ".join(INVISIBLE.sub("", line).split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 def draw(choices: tuple[str, ...], *seed: object) -> str:

@@ -1,0 +1,121 @@
+import json
+import struct
+
+import pytest
+
+from emojisummary.plots import History, draw, moving_average, read_history
+from emojisummary.stage import UserError
+
+LOG = [
+    {"step": 10, "loss": 4.0, "learning_rate": 1e-5},
+    {"step": 10, "eval_loss": 3.5, "eval_accuracy@1": 0.2},
+    {"step": 20, "loss": 2},
+    {"step": 20, "eval_loss": 3.0, "eval_accuracy@1": 0.4},
+    {"step": 30, "loss": 1.0},
+    {"step": 30, "eval_loss": 3.2, "eval_accuracy@1": 0.3},
+    {"step": 30, "train_runtime": 5.0},
+]
+
+
+def state(folder, content):
+    path = folder / "runs" / "demo" / "model" / "trainer_state.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "window", "expected"),
+    [
+        ([4, 2, 0], 2, [4, 3, 1]),
+        ([4, 2, 0], 1, [4, 2, 0]),
+        ([4, 2, 0], 3, [4, 3, 2]),
+        ([4, 2, 0], 99, [4, 3, 2]),
+        ([1, 2, 3, 4, 5], 2, [1, 1.5, 2.5, 3.5, 4.5]),
+        ([5], 3, [5]),
+        ([], 3, []),
+    ],
+)
+def test_moving_average(values, window, expected):
+    points = [(10 * n, float(value)) for n, value in enumerate(values)]
+    assert moving_average(points, window) == [(10 * n, value) for n, value in enumerate(expected)]
+
+
+def test_a_history_has_the_points_of_each_curve_and_the_best_step(tmp_path):
+    history = read_history(state(tmp_path, {"log_history": LOG}))
+    assert history.loss == [(10, 4.0), (20, 2.0), (30, 1.0)]
+    assert history.eval_loss == [(10, 3.5), (20, 3.0), (30, 3.2)]
+    assert history.accuracy == [(10, 0.2), (20, 0.4), (30, 0.3)]
+    assert history.best_step == 20
+
+
+def test_of_equally_good_steps_the_first_is_best(tmp_path):
+    log = [{"step": 1, "loss": 1}, {"step": 1, "eval_accuracy@1": 0.5}, {"step": 2, "eval_accuracy@1": 0.5}]
+    assert read_history(state(tmp_path, {"log_history": log})).best_step == 1
+
+
+def test_a_history_without_evaluations_has_no_best_step(tmp_path):
+    assert read_history(state(tmp_path, {"log_history": LOG[:1]})) == History([(10, 4.0)], [], [], None)
+
+
+def test_a_missing_state_is_named_with_the_command_that_makes_it(tmp_path):
+    path = tmp_path / "runs" / "demo" / "model" / "trainer_state.json"
+    with pytest.raises(UserError) as error:
+        read_history(path)
+    assert str(path) in str(error.value)
+    assert "python 5_train.py --run demo" in str(error.value)
+
+
+raw_error = pytest.mark.xfail(strict=True, reason="bug: JSON that is no trainer's state leaves with a traceback")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"words",
+        b'{"log_history": [',
+        b"\xff\xfe",
+        {},
+        {"log_history": []},
+        {"log_history": LOG[1:2]},
+        pytest.param([], marks=raw_error),
+        pytest.param(5, marks=raw_error),
+        pytest.param({"log_history": 5}, marks=raw_error),
+        pytest.param({"log_history": [{"loss": 1}]}, marks=raw_error),
+        pytest.param({"log_history": [{"step": 1, "loss": None}]}, marks=raw_error),
+    ],
+)
+def test_a_state_that_is_none_is_named(content, tmp_path):
+    path = state(tmp_path, content)
+    with pytest.raises(UserError) as error:
+        read_history(path)
+    assert str(path) in str(error.value)
+
+
+def png_size(path):
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert content.endswith(b"IEND\xaeB`\x82")
+    return struct.unpack(">II", content[16:24])
+
+
+def test_two_runs_are_drawn_into_a_whole_png(tmp_path):
+    both = read_history(state(tmp_path, {"log_history": LOG}))
+    path = tmp_path / "plots" / "training.png"
+    draw({"demo": both, "other run": History([(5, 3.0), (15, 2.5)], [], [(15, 0.25)], 15)}, path, smoothing=2)
+    assert min(png_size(path)) > 1000
+    assert [p.name for p in path.parent.iterdir()] == ["training.png"]
+
+
+def test_a_run_of_one_point_is_drawn(tmp_path):
+    draw({"one": History([(10, 4.0)], [], [(10, 0.5)], 10)}, tmp_path / "training.png", smoothing=5)
+    assert png_size(tmp_path / "training.png")
+
+
+def test_more_runs_than_colours_are_all_drawn(tmp_path):
+    runs = {f"run {n}": History([(10, 4.0 + n)], [], [(10, 0.5)], 10) for n in range(7)}
+    draw(runs, tmp_path / "seven.png", smoothing=5)
+    runs.popitem()
+    draw(runs, tmp_path / "six.png", smoothing=5)
+    assert (tmp_path / "seven.png").read_bytes() != (tmp_path / "six.png").read_bytes()
