@@ -5,14 +5,14 @@
 
 reads   runs/<run>/emoji_data.yaml
 writes  runs/<run>/generated/<language>_<type>_<teacher>.yaml, one row a line; beside it, where a teacher's answers could not
-        be used, the same name with .unusable.yaml: each with the reason
+        be used, the same name with .unusable.jsonl: each with the reason
 
 Stopped or killed, the same command goes on where it was.
 """
 
 from collections import Counter
 
-from emojisummary.artifacts import Journal, artifact_name, passes, read_emoji, read_rows, write_text, yaml_line
+from emojisummary.artifacts import Journal, artifact_name, json_line, passes, read_emoji, read_rows, write_text, yaml_line
 from emojisummary.emojis import Lookup
 from emojisummary.models import connect
 from emojisummary.stage import UserError, run
@@ -40,7 +40,8 @@ def generate(teacher, language, type, table, settings):
     task, emoji_of = TASKS[settings.task], Lookup(table)
     path = settings.folder / "generated" / artifact_name(language, type, teacher.name)
     journal = Journal(path, read_rows(path) if path.exists() else ())
-    unusable = Journal(path.with_suffix(".unusable.yaml"))
+    refused = path.with_suffix(".unusable.jsonl")
+    unusable = Journal(refused, read_rows(refused) if refused.exists() else ())
     topics = list(task.topics(table, language, type, teacher.name, settings.texts[type], settings.seed))[: settings.limit]
     answered = journal.rows.keys() | (set() if settings.retry_unusable else unusable.rows.keys())
     asked = [topic for topic in topics if teacher.reproducible or topic["id"] not in answered]
@@ -59,6 +60,8 @@ def generate(teacher, language, type, table, settings):
     rows = [journal.rows[id] for id in ids if id in journal.rows]
     if rows:
         journal.finish(lambda: write_text(path, "".join(map(yaml_line, rows))))
+    if unusable.rows:
+        unusable.finish(lambda: write_text(refused, "".join(map(json_line, unusable.rows.values()))))
     reasons = Counter(row["reason"] for row in unusable.rows.values())
     print(f"{path}: {len(rows):,} rows" + "".join(f"; unusable, {reason}: {n:,}" for reason, n in reasons.items()))
 

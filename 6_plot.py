@@ -17,7 +17,7 @@ from emojisummary.stage import run
 def main(settings):
     runs = [Path(name) for name in settings.runs] or [settings.folder]
     states = [folder / "model" / "trainer_state.json" for folder in runs]
-    histories = {folder.name: read_history(state) for folder, state in zip(runs, states, strict=True)}
+    histories = {str(folder): read_history(state) for folder, state in zip(runs, states, strict=True)}
     path = settings.folder / "plots" / "training.png"
     made_from = fingerprint(states, settings.own())
     if is_stamped(path, made_from):

@@ -26,7 +26,7 @@ def main(settings):
     if not is_stamped(path, made_from):
         table = read_emoji(folder)
         names = dict.fromkeys([str(folder), *settings.models])
-        models = [connect(name, table, settings) for name in names]
+        models = {name: connect(name, table, settings) for name in names}
         results, answers = evaluate(models, rows, TASKS[settings.task], settings, files)
         write_text(folder / "report.html", html(results, answers))
         write_yaml(path, results)

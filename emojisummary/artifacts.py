@@ -233,10 +233,14 @@ def write_yaml(path: Path, content: object) -> None:
     write_text(path, yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False, width=10**6))
 
 
+def json_line(row: Row) -> str:
+    line = json.dumps(row, ensure_ascii=False)
+    return NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
+
+
 def yaml_line(row: Row) -> str:
     """A row as one line of a YAML sequence. JSON is YAML, and reads a hundred times faster."""
-    line = json.dumps(row, ensure_ascii=False)
-    return "- " + NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
+    return "- " + json_line(row)
 
 
 # --- writing row by row ---

@@ -36,27 +36,12 @@ def read_tables(tables: list[str], ranking: str) -> tuple[Table, Counter]:
     """
     table, problems = {}, Counter()
     seen = set()
-    for file in tables:
-        for line, row in read_tsv(Path(file), COLUMNS):
-            emoji, version = row["emoji"], row["version"]
-            if not emoji or " ".join(f"{ord(c):04X}" for c in emoji) != row["code_points"]:
-                raise UserError(f"{file}, line {line}: {emoji!r} does not have the code points {row['code_points']!r}.")
-            if not re.fullmatch(r"\d+(\.\d+)?", version, re.ASCII):
-                raise UserError(f"{file}, line {line}: version {version!r} is not a number.")
-            if plain(emoji) in seen:
-                problems["emoji listed twice"] += 1
-                continue
-            seen.add(plain(emoji))
-            table[emoji] = {
-                "hex": row["code_points"].replace(" ", "-"),
-                "name": row["name"],
-                "category": row["category"],
-                "subcategory": row["subcategory"],
-                "keywords": [k for k in row["keywords"].split(" | ") if k],
-                "rank": None,
-                "parent": None,
-                "version": float(version),
-            }
+    for emoji, facts in (entry for file in tables for entry in _read_table(file)):
+        if plain(emoji) in seen:
+            problems["emoji listed twice"] += 1
+            continue
+        seen.add(plain(emoji))
+        table[emoji] = facts
     if not table:
         raise UserError(f"No emoji in {', '.join(tables)}: `emoji.tables` in config.yaml names the tables.")
     emoji_of = Lookup(table)
@@ -71,6 +56,28 @@ def read_tables(tables: list[str], ranking: str) -> tuple[Table, Counter]:
     for emoji, facts in table.items():
         facts["parent"] = _parent(emoji, emoji_of)
     return table, problems
+
+
+def _read_table(file: str) -> Iterable[tuple[str, dict]]:
+    for line, row in read_tsv(Path(file), COLUMNS):
+        emoji, version = row["emoji"], row["version"]
+        if not emoji or " ".join(f"{ord(c):04X}" for c in emoji) != row["code_points"]:
+            raise UserError(f"{file}, line {line}: {emoji!r} does not have the code points {row['code_points']!r}.")
+        if not re.fullmatch(r"\d+(\.\d+)?", version, re.ASCII):
+            raise UserError(f"{file}, line {line}: version {version!r} is not a number.")
+        yield (
+            emoji,
+            {
+                "hex": row["code_points"].replace(" ", "-"),
+                "name": row["name"],
+                "category": row["category"],
+                "subcategory": row["subcategory"],
+                "keywords": [k for k in row["keywords"].split(" | ") if k],
+                "rank": None,
+                "parent": None,
+                "version": float(version),
+            },
+        )
 
 
 def _read_ranking(file: str) -> Iterable[tuple[int, str]]:

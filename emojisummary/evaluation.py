@@ -11,23 +11,23 @@ from emojisummary.metrics import paired, with_interval
 DEEPEST = 50  # how far down a ranking the mean reciprocal rank looks; a gold answer behind it counts as not found
 
 
-def evaluate(models: list, rows: list[Row], task, settings, files: list[Path]) -> tuple[dict, list[Row]]:
-    """The content of results.yaml, and every model's answer to every text.
+def evaluate(models: dict, rows: list[Row], task, settings, files: list[Path]) -> tuple[dict, list[Row]]:
+    """The content of results.yaml, and every model's answer to every text; `models` by the name to show.
 
     The first model is the one that the others are compared with.
     """
     answers = [{"text": row["text"], "answers": row["answers"].split()} for row in rows]
     scores, results = {}, {"models": {}, "comparisons": []}
-    for model in models:
+    for name, model in models.items():
         ranked, seconds = _timed(model, [row["text"] for row in rows])
         for answer, best in zip(answers, ranked, strict=True):
-            answer[model.name] = best[0]
+            answer[name] = best[0]
         per_text = [
             task.score(answer["answers"], [emoji for emoji, _ in best]) for answer, best in zip(answers, ranked, strict=True)
         ]
-        scores[model.name] = {metric: [score[metric] for score in per_text] for metric in per_text[0]}
-        results["models"][model.name] = {
-            "metrics": {m: with_interval(v, settings.resamples, settings.seed) for m, v in scores[model.name].items()},
+        scores[name] = {metric: [score[metric] for score in per_text] for metric in per_text[0]}
+        results["models"][name] = {
+            "metrics": {m: with_interval(v, settings.resamples, settings.seed) for m, v in scores[name].items()},
             "timing": {"texts": len(rows), "seconds": round(seconds, 3), "texts_per_second": round(len(rows) / seconds, 1)},
         }
     ours, *others = scores

@@ -3,7 +3,7 @@
 import re
 
 VERDICT = re.compile(r"\W*(yes|no)\b(.*)", re.IGNORECASE | re.DOTALL)
-BOTH = re.compile(r"\W*((and|or)\W+)?(yes|no)\b", re.IGNORECASE)
+BOTH = re.compile(r"\s*[/|&,-]?\s*((and|or)\s+)?(yes|no)\b", re.IGNORECASE)
 
 
 def verdict(reply: str | None) -> tuple[str, str]:
@@ -16,4 +16,4 @@ def verdict(reply: str | None) -> tuple[str, str]:
     match = VERDICT.fullmatch(reply)
     if match is None or BOTH.match(match[2]):
         return "unclear", reply or "no answer"
-    return match[1].lower(), match[2].lstrip(" .,:;!-")
+    return match[1].lower(), match[2].lstrip(" .,:;!*\"'-)")

@@ -6,7 +6,6 @@ of the script (`--learning_rate 1e-4`) wins over both. These classes say which k
 
 import argparse
 import difflib
-import json
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal
@@ -216,14 +215,18 @@ def read_settings(section: str, flags: list[str], description: str | None = None
         **_as_defaults(Shared, config),
         **_as_defaults(SECTIONS[section], config[section]),
     )
+    texts, flags = _take_texts(flags) if "text" in stage.model_fields else ([], flags)
     asks_for_help = {"-h", "--help"} & set(flags)
     try:
-        return CliApp.run(stage, cli_args=_quote_texts(flags, stage), cli_exit_on_error=bool(asks_for_help))
+        settings = CliApp.run(stage, cli_args=flags, cli_exit_on_error=bool(asks_for_help))
     except ValidationError as error:
         raise UserError(_explain(error, "command line", "--")) from None
     except SettingsError as error:
         reason = str(error).removeprefix("error parsing CLI: ")
         raise UserError(f"command line: {reason} (--help lists all flags)") from None
+    if texts:
+        settings.text = texts
+    return settings
 
 
 def _take_recipe(flags: list[str]) -> tuple[str | None, list[str]]:
@@ -237,17 +240,16 @@ def _take_recipe(flags: list[str]) -> tuple[str | None, list[str]]:
     return known.config, others
 
 
-def _quote_texts(flags: list[str], stage: type[Section]) -> list[str]:
-    """The flags with texts to answer as JSON lists of one: the library would split them at their commas."""
-    if "text" not in stage.model_fields:
-        return flags
-    quoted, takes_value, only_texts = [], False, False
-    for flag in flags:
-        is_text = only_texts or not (takes_value or flag.startswith("-"))
-        quoted.append(json.dumps([flag]) if is_text else flag)
-        only_texts = only_texts or flag == "--"
+def _take_texts(flags: list[str]) -> tuple[list[str], list[str]]:
+    """The texts to answer, and the other flags. The library would split texts at their commas."""
+    texts, others, takes_value = [], [], False
+    for position, flag in enumerate(flags):
+        if flag == "--":
+            return texts + flags[position + 1 :], others
+        is_text = not takes_value and not flag.startswith("-")
+        (texts if is_text else others).append(flag)
         takes_value = not is_text and not takes_value and "=" not in flag and not flag.endswith("debug")
-    return quoted
+    return texts, others
 
 
 def read_config(recipe: str | None = None) -> dict:

@@ -28,7 +28,9 @@ def _is_whole(entry: object) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str) or not entry["text"].strip():
         return False
     answers = entry.get("answers")
-    return bool(answers) and (isinstance(answers, str) or (isinstance(answers, list) and all(isinstance(a, str) for a in answers)))
+    return bool(answers) and (
+        isinstance(answers, str) or (isinstance(answers, list) and all(isinstance(a, str) for a in answers))
+    )
 
 
 def validation_rows(entries: list[Row], emoji_of: Lookup) -> tuple[list[Row], Counter]:

@@ -66,9 +66,6 @@ def test_a_missing_state_is_named_with_the_command_that_makes_it(tmp_path):
     assert "python 5_train.py --run demo" in str(error.value)
 
 
-raw_error = pytest.mark.xfail(strict=True, reason="bug: JSON that is no trainer's state leaves with a traceback")
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -79,11 +76,11 @@ raw_error = pytest.mark.xfail(strict=True, reason="bug: JSON that is no trainer'
         {},
         {"log_history": []},
         {"log_history": LOG[1:2]},
-        pytest.param([], marks=raw_error),
-        pytest.param(5, marks=raw_error),
-        pytest.param({"log_history": 5}, marks=raw_error),
-        pytest.param({"log_history": [{"loss": 1}]}, marks=raw_error),
-        pytest.param({"log_history": [{"step": 1, "loss": None}]}, marks=raw_error),
+        pytest.param([]),
+        pytest.param(5),
+        pytest.param({"log_history": 5}),
+        pytest.param({"log_history": [{"loss": 1}]}),
+        pytest.param({"log_history": [{"step": 1, "loss": None}]}),
     ],
 )
 def test_a_state_that_is_none_is_named(content, tmp_path):

@@ -157,7 +157,6 @@ def test_a_text_on_the_command_line_arrives_as_it_is(text):
         "two\nlines",
     ],
 )
-@pytest.mark.xfail(strict=True, reason="bug: pydantic-settings splits and parses a positional list[str] like JSON")
 def test_a_text_with_commas_quotes_or_brackets_arrives_as_it_is(text):
     assert read_settings("inference", [text]).text == [text]
 
@@ -314,13 +313,7 @@ def test_a_recipe_that_cannot_be_read_is_named(name, tmp_path):
         (["--limit", "0"], ["--limit", "'0'"]),
         (["--student", "parrot"], ["--student", "'parrot'"]),
         (["--tiny.vocab_size", "x"], ["--tiny.vocab_size", "'x'"]),
-        pytest.param(
-            ["--config"],
-            ["--config"],
-            marks=pytest.mark.xfail(
-                strict=True, raises=SystemExit, reason="bug: `--config` alone leaves with argparse's code 2"
-            ),
-        ),
+        pytest.param(["--config"], ["--config"]),
     ],
 )
 def test_a_wrong_flag_is_a_user_error_that_names_it(flags, parts):
