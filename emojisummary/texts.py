@@ -53,7 +53,8 @@ def _json(line: str, number: int) -> dict:
     except (ValueError, RecursionError) as error:
         return {"text": None, "error": f"line {number} is not JSON: {error}"}
     if not isinstance(item, dict) or not isinstance(item.get("text"), str):
-        return {"text": None, "error": f"line {number} is not an object with a `text`"}
+        known = item if isinstance(item, dict) else {}
+        return known | {"text": None, "error": f"line {number} is not an object with a `text`"}
     return item
 
 

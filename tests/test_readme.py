@@ -13,7 +13,7 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```\n(.*?)```", README, re.DOTALL)
 LINES = [line.removeprefix("$ ") for block in BLOCKS for line in block.splitlines()]
-COMMANDS = re.findall(r"`(python [^`]+)`", README) + [line for line in LINES if "python" in line.split(" ")[0]]
+COMMANDS = re.findall(r"`(python [^`]+)`", README) + [line for line in LINES if re.match(r"(\.venv/bin/)?python ", line)]
 MAKE = set(re.findall(r"\bmake [a-z-]+", "\n".join(LINES))) | set(re.findall(r"`(make [a-z-]+)`", README))
 
 
