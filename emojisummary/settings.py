@@ -154,6 +154,10 @@ class Train(Section):
     """longest text in tokens; what is longer is cut"""
     scale: PositiveFloat
     """retriever: factor on cosines before the softmax (1 / temperature)"""
+    frozen_layers: int | None = Field(ge=0)
+    """retriever: lowest layers of the encoder that stay as they are, and its token embeddings; null: all is tuned"""
+    dropout: float = Share
+    """retriever: dropout inside the encoder while it's trained"""
     prior: NonNegativeFloat
     """retriever: an emoji's bias starts at -prior * ln(rank)"""
     also_weight: float = Share

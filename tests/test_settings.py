@@ -57,6 +57,8 @@ FLAGS = [
     ("train", "scale", "20.5", 20.5),
     ("train", "also_weight", "1", 1.0),
     ("train", "prior", "0.1", 0.1),
+    ("train", "frozen_layers", "0", 0),
+    ("train", "dropout", "0.1", 0.1),
     ("train", "evaluations", "5", 5),
     ("train", "eval_rows", "10", 10),
     ("train", "save_total_limit", "1", 1),

@@ -138,14 +138,24 @@ def build_model(settings, cards: dict[str, str], ranked: list[str]) -> SentenceT
     """
     folder = encoder_folder(settings.encoder)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = SentenceTransformer(str(folder), device=device)
+    dropout = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), settings.dropout)
+    encoder = SentenceTransformer(str(folder), device=device, config_kwargs=dropout)
     encoder.max_seq_length = settings.max_length
+    freeze(encoder[0].auto_model, settings.frozen_layers)
     head = Cards(len(cards), encoder.get_embedding_dimension(), settings.scale)
     rank = {emoji: position for position, emoji in enumerate(ranked, start=1)}
     with torch.no_grad():
         head.vectors.copy_(Encoder(folder)(list(cards.values())))
         head.bias.copy_(-settings.prior * torch.tensor([rank[emoji] for emoji in cards]).log())
     return SentenceTransformer(modules=[*encoder, head], device=device)
+
+
+def freeze(transformer: torch.nn.Module, layers: int | None) -> None:
+    """Leaves the token embeddings and the lowest layers out of the training: faster, and rare words keep their meaning."""
+    if layers is None:
+        return
+    for part in (transformer.embeddings, *transformer.encoder.layer[:layers]):
+        part.requires_grad_(False)
 
 
 def to_dataset(rows: list[Row], answers, emoji_of: Lookup, index: dict[str, int]) -> Dataset:
