@@ -6,8 +6,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-# Two threads that spin while they wait for each other are slower than one that works: let them sleep instead.
-export OMP_WAIT_POLICY ?= PASSIVE
+# Threads that spin for long while they wait for each other get in each other's way on a busy machine: let them sleep soon.
+export GOMP_SPINCOUNT ?= 20000
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help

@@ -13,6 +13,7 @@ from emojisummary.emojis import Table, plain
 from emojisummary.models.encoder import Encoder, encoder_folder
 from emojisummary.models.ranker import Ranker
 
+GRADED_TOKENS = 64  # a grader reads so much of a text
 UNTUNED_SCALE = 20.0  # factor on cosines before the softmax, as in the encoder's own training
 
 
@@ -25,7 +26,7 @@ class Retriever(Ranker):
     """`cards` maps each emoji to its card's text, `vectors` are the trained ones of the first cards (the rest are encoded)."""
 
     reproducible = True
-    batch = 512  # requests graded together: the same texts side by side give the same bits, also after a kill
+    batch = 2048  # requests graded together: the same texts side by side give the same bits, also after a kill
 
     def __init__(self, name: str, folder: Path, cards: dict[str, str], scale: float, max_length=128, vectors=None, bias=None):
         self.name, self.cards, self.scale, self.max_length = name, cards, scale, max_length
@@ -35,7 +36,8 @@ class Retriever(Ranker):
     @classmethod
     def untuned(cls, table: Table, encoder: str, rank_at_most: int | None = None) -> "Retriever":
         folder = encoder_folder(encoder)
-        model = cls("retriever", folder, {emoji: card(facts) for emoji, facts in table.items()}, UNTUNED_SCALE)
+        cards = {emoji: card(facts) for emoji, facts in table.items()}
+        model = cls("retriever", folder, cards, UNTUNED_SCALE, max_length=GRADED_TOKENS if rank_at_most else 128)
         model.rank_at_most = rank_at_most
         model.depends_on = fingerprint([folder / "model.safetensors"], {"rank_at_most": rank_at_most, "cards": model.cards})
         return model
