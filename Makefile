@@ -36,7 +36,7 @@ demo-llm: $(INSTALLED) ## the same with a small language model, built from scrat
 test: $(INSTALLED) ## lint and run the tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	OMP_NUM_THREADS=1 $(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
 
 lint: $(INSTALLED) ## put the code into shape
 	$(VENV)/bin/ruff check --fix .
