@@ -9,8 +9,6 @@ writes  runs/<run>/model/: the best checkpoint as a student, with checkpoints/ t
 Stopped or killed, the same command goes on from the newest whole checkpoint. What is up to date isn't trained again.
 """
 
-import os
-import shutil
 import sys
 
 from emojisummary.artifacts import file_hash, fingerprint, is_stamped, package_versions, read_csv, read_emoji, stamp, write_yaml
@@ -44,7 +42,6 @@ def main(settings):
         from emojisummary.training.llm import train
     metrics = train(rows, validation, table, TASKS[settings.task], settings, model, made_from)
 
-    shutil.copy(max((model / "checkpoints").glob("*/trainer_state.json"), key=os.path.getmtime), model)
     write_yaml(model / "made.yaml", {
         "command": " ".join(sys.argv),
         "metrics": metrics,

@@ -38,8 +38,7 @@ def read_history(state: Path) -> History:
         raise UserError(f"{state} is not a trainer's state: its `log_history` can't be read.") from None
     if not history.loss:
         raise UserError(f"{state} holds no loss: the training logged nothing.")
-    if history.accuracy:
-        history.best_step = int(max(history.accuracy, key=lambda point: point[1])[0])
+    history.best_step = content.get("best_global_step")  # that of the checkpoint that was kept
     return history
 
 
@@ -80,7 +79,7 @@ def draw(histories: dict[str, History], path: Path, smoothing: int) -> None:
         if history.accuracy:
             points = zip(*history.accuracy, strict=True)
             accuracies.plot(*points, color=colour, linestyle=dash, marker="o", markersize=4, label=name)
-            best = max(history.accuracy, key=lambda point: point[1])
+            best = next((p for p in history.accuracy if p[0] == history.best_step), history.accuracy[-1])
             accuracies.plot(*best, marker="*", markersize=16, color=colour, markeredgecolor="black")
             label = accuracies.annotate(f"best: {best[1]:.1%}", best, (0, -22), textcoords="offset points", ha="right")
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8})

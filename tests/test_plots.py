@@ -42,16 +42,11 @@ def test_moving_average(values, window, expected):
 
 
 def test_a_history_has_the_points_of_each_curve_and_the_best_step(tmp_path):
-    history = read_history(state(tmp_path, {"log_history": LOG}))
+    history = read_history(state(tmp_path, {"log_history": LOG, "best_global_step": 20}))
     assert history.loss == [(10, 4.0), (20, 2.0), (30, 1.0)]
     assert history.eval_loss == [(10, 3.5), (20, 3.0), (30, 3.2)]
     assert history.accuracy == [(10, 0.2), (20, 0.4), (30, 0.3)]
     assert history.best_step == 20
-
-
-def test_of_equally_good_steps_the_first_is_best(tmp_path):
-    log = [{"step": 1, "loss": 1}, {"step": 1, "eval_accuracy@1": 0.5}, {"step": 2, "eval_accuracy@1": 0.5}]
-    assert read_history(state(tmp_path, {"log_history": log})).best_step == 1
 
 
 def test_a_history_without_evaluations_has_no_best_step(tmp_path):

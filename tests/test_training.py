@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emojisummary.training.common import is_complete, newest_checkpoint
+from emojisummary.training.common import is_complete, newest_checkpoint, prefers_last
 from emojisummary.training.retriever import NO_LABEL, AcceptedAnswers, SortedBatches
 from tests.conftest import make_world
 
@@ -46,6 +46,11 @@ def test_batches_hold_every_row_once_and_texts_of_like_length():
     assert list(batches) == first
     batches.set_epoch(1)
     assert list(batches) != first
+
+
+@pytest.mark.parametrize(("measured", "expected"), [((0.2, 0.5, 0.49), True), ((0.2, 0.5, 0.4), False), ((0.3, 0.4), True)])
+def test_the_last_checkpoint_is_taken_unless_it_is_clearly_worse(measured, expected):
+    assert prefers_last([{"eval_accuracy@1": accuracy} for accuracy in measured], rows=500) == expected
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):

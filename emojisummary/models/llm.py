@@ -34,16 +34,10 @@ class LanguageModel(Ranker):
         answers = [answer_ids(self.tokenizer, self.task.chat("text"), emoji) for emoji in self.emoji]
         return Scorer(self.model, Trie([ids[: ids.index(end)] for ids in answers], end))
 
-    def rank(self, texts: list[str], top: int = 5) -> list[list[tuple[str, float]]]:
-        """For each text the `top` best emoji with their exact probabilities among all emoji, best first."""
-        if not texts:
-            return []
+    def probabilities(self, texts: list[str]):
+        """Exact: what the model would answer if it could say nothing but an emoji of the table."""
         prompts = [fit(prompt_ids(self.tokenizer, self.task.chat(text)), self.max_length) for text in texts]
-        best, index = self.scorer(prompts).exp().topk(min(top, len(self.emoji)))
-        return [
-            [(self.emoji[i], p) for i, p in zip(row, ps, strict=True)]
-            for row, ps in zip(index.tolist(), best.tolist(), strict=True)
-        ]
+        return self.scorer(prompts).exp()
 
 
 def fit(prompt: list[int], max_length: int) -> list[int]:

@@ -8,12 +8,24 @@ BATCH = 256  # texts answered together
 
 
 class Ranker:
-    """A model with `rank(texts, top)`: for each text the best emoji with their probabilities, best first."""
+    """A model that knows a probability for every emoji of its list."""
 
     name: str
+    emoji: list[str]
+
+    def probabilities(self, texts: list[str]):
+        """A tensor of shape (texts, emoji); each row sums to 1."""
+        raise NotImplementedError
 
     def rank(self, texts: list[str], top: int = 5) -> list[list[tuple[str, float]]]:
-        raise NotImplementedError
+        """For each text the `top` best emoji with their probabilities, best first."""
+        if not texts:
+            return []
+        best, index = self.probabilities(texts).topk(min(top, len(self.emoji)))
+        return [
+            [(self.emoji[i], p) for i, p in zip(row, ps, strict=True)]
+            for row, ps in zip(index.tolist(), best.tolist(), strict=True)
+        ]
 
     def predict(self, texts: str | list[str], top: int = 1) -> dict | list[dict]:
         """The answer to a text, or the list of answers to a list of texts.

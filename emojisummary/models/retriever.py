@@ -89,16 +89,8 @@ class Retriever(Ranker):
         """The logit of each card for each text, the higher the better: shape (texts, emoji)."""
         return self.encoder(texts) @ self.vectors.T * self.scale + self.bias
 
-    def rank(self, texts: list[str], top: int = 5) -> list[list[tuple[str, float]]]:
-        """For each text the `top` best emoji with their probabilities, best first."""
-        if not texts:
-            return []
-        probabilities = self.scores(texts).softmax(dim=-1)
-        best, index = probabilities.topk(min(top, len(self.emoji)))
-        return [
-            [(self.emoji[i], p) for i, p in zip(row, ps, strict=True)]
-            for row, ps in zip(index.tolist(), best.tolist(), strict=True)
-        ]
+    def probabilities(self, texts: list[str]):
+        return self.scores(texts).softmax(dim=-1)
 
     def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
         """As a grader: yes where the request's emoji ranks high enough among all emoji for the request's text."""

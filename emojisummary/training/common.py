@@ -52,13 +52,36 @@ def trainer_arguments(settings, folder: Path, rows: int) -> dict:
     }
 
 
-def run_trainer(trainer, resume: Path | None) -> None:
-    """Trains to the end, from a checkpoint where there is one; the model then is that of the best checkpoint."""
+def run_trainer(trainer, resume: Path | None, state: Path) -> None:
+    """Trains to the end, from a checkpoint where there is one; the model then is that of the best checkpoint.
+
+    Which checkpoint that is, and all that was logged, is left in `state`, a trainer_state.json.
+    """
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(Progress)
     if resume:
         print(f"going on from {resume}")
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    last = by_step(Path(trainer.args.output_dir))[-1]
+    if prefers_last(trainer.state.log_history, rows=len(trainer.eval_dataset)):
+        trainer._load_from_checkpoint(str(last))  # both trainers have loaded the one with the highest accuracy so
+        trainer.state.best_model_checkpoint = str(last)
+        trainer.state.best_global_step = trainer.state.global_step
+    trainer.state.save_to_json(str(state))
+
+
+def prefers_last(log: list[dict], rows: int) -> bool:
+    """Whether the last checkpoint's accuracy is within one standard error of the highest one.
+
+    The highest of several measurements on a few hundred texts is partly luck; the last checkpoint has learned the most. It's
+    the one-standard-error rule (Breiman et al., 1984), in favour of more training.
+
+    >>> prefers_last([{"eval_accuracy@1": a} for a in (0.48, 0.47)], rows=581)
+    True
+    """
+    measured = [entry["eval_accuracy@1"] for entry in log if "eval_accuracy@1" in entry]
+    best = max(measured)
+    return measured[-1] >= best - (best * (1 - best) / rows) ** 0.5
 
 
 class Progress(ProgressCallback):

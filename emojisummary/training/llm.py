@@ -65,7 +65,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
         student=student,
         validation=validation,
     )
-    run_trainer(trainer, resume)
+    run_trainer(trainer, resume, folder / "trainer_state.json")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     about = {

@@ -126,7 +126,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
         loss=AcceptedAnswers(model, settings.also_weight),
         evaluator=accuracy,
     )
-    run_trainer(trainer, resume)
+    run_trainer(trainer, resume, folder / "trainer_state.json")
     save(model, cards, settings, folder)
     return accuracy(model)
 
