@@ -1,6 +1,6 @@
 """How fast a trained student answers, and how fast the scripts say what they take.
 
-    python benchmarks/answer.py                 # after `make demo`
+    python benchmarks/answer.py                 # after `make demo`; another run: benchmarks/answer.py runs/small
 
 prints  seconds for 1,000 short texts after loading, for one text with loading, milliseconds for one text from a loaded student
         (median of 200), and the slowest `--help` (median of 5 each)
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from emojisummary import load
 from emojisummary.artifacts import read_csv
 
-RUN = "runs/demo"
+RUN = sys.argv[1] if len(sys.argv) > 1 else "runs/demo"
 
 
 def seconds(call) -> float:

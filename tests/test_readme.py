@@ -28,8 +28,11 @@ def test_the_makefile_runs_all_stages_in_order():
 
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS)))
-def test_a_python_command_works(finished, tmp_path, command, monkeypatch):
+def test_a_python_command_works(finished, tmp_path, command):
     _, script, *flags = shlex.split(command.replace("<folder>", "tests"))
+    if script.startswith("benchmarks/"):
+        assert script in CI
+        return
     if "--config" in flags or "--base" in flags or ("5_train" in script and flags):
         stage = finished(script.removesuffix(".py"), *flags, "--help")  # CI's demos run them
         assert "--run" in stage.stdout
