@@ -1,12 +1,14 @@
 """From graded rows to training rows: votes, duplicates, near-duplicates, order."""
 
 import random
+import re
 import unicodedata
 
 from emojisummary.artifacts import Row
 from emojisummary.emojis import plain
 
 GRAM = 5  # characters
+ASCII_REST = re.compile(r"[^a-z0-9$+<=>^`|~]+")
 
 
 def merge(graded: list[Row], also: dict[str, str]) -> list[Row]:
@@ -34,6 +36,8 @@ def without_duplicates(rows: list[Row]) -> list[Row]:
 
 def normalise(text: str) -> str:
     """The text's words and signs in lower case, without punctuation: what two copies of a text share."""
+    if text.isascii():  # most texts are: the same, five times as fast
+        return " ".join(ASCII_REST.sub(" ", text.lower()).split()) or text.strip()
     kept = (c if c.isalnum() or unicodedata.category(c)[0] in "MS" else " " for c in text.lower())
     return " ".join("".join(kept).split()) or text.strip()
 
