@@ -313,9 +313,12 @@ def _as_defaults(model: type[Section], values: dict) -> dict:
 
 
 def _explain(error: ValidationError, where: str, prefix: str, known: list[str] = ()) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])  # a misspelt key is also a missing one
     key = prefix + ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         return f"{where}: unknown key `{key}`." + (f" Did you mean `{close[0]}`?" if close else "")
+    if first["type"] == "missing":
+        return f"{where}: key `{key}` is missing."
     return f"{where}: `{key}` is {first['input']!r}. {first['msg']}."

@@ -333,3 +333,18 @@ def test_help_lists_every_flag_and_leaves_with_0(section, capsys):
     assert "What it does." in shown
     assert "--config" in shown
     assert all(f"--{key}" in shown for key in [*Shared.model_fields, *SECTIONS[section].model_fields] if key != "text")
+
+
+def test_a_misspelt_key_of_config_yaml_itself_is_called_unknown(tmp_path, monkeypatch):
+    from emojisummary import settings
+
+    config = settings.DEFAULTS.read_text(encoding="utf-8")
+    for typo, said in (
+        ("quorun", "unknown key `combine.quorun`. Did you mean `quorum`?"),
+        ("# quorum", "key `combine.quorum` is missing"),
+    ):
+        (tmp_path / "config.yaml").write_text(config.replace("  quorum:", f"  {typo}:"), encoding="utf-8")
+        monkeypatch.setattr(settings, "DEFAULTS", tmp_path / "config.yaml")
+        with pytest.raises(UserError) as error:
+            read_config()
+        assert said in str(error.value)
