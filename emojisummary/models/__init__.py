@@ -5,14 +5,15 @@ A model has a `name` and some of these:
   teacher it writes texts, as a grader it says "yes" or "no" with a reason.
 - `rank(texts, top)`: for each text the `top` best emoji with their probabilities, best first.
 - `depends_on`: what its answers depend on beside the request, for `artifacts.Journal`.
-- `reproducible`: asked again it says the same, at once; `problems`: what was wrong with its own data, counted.
+- `reproducible`: asked again it says the same, at once; `polished`: its texts need no clean-up; `batch`: how many requests a
+  grader judges together; `problems`: what was wrong with its own data, counted.
 """
 
 from pathlib import Path
 
 from emojisummary.stage import UserError
 
-NAMES = "`phrasebook`, `retriever`, `most-frequent`, or the folder of a trained run such as runs/demo"
+NAMES = "`phrasebook`, `retriever`, `most-frequent`, `ollama/<model>`, `openai/<model>`, or the folder of a run like runs/demo"
 
 
 def connect(name: str, table: dict | None = None, settings=None, device: str = "cpu"):
@@ -33,6 +34,10 @@ def connect(name: str, table: dict | None = None, settings=None, device: str = "
         from emojisummary.models.frequent import MostFrequent
 
         return MostFrequent(table)
+    if name.partition("/")[0] in ("ollama", "openai"):
+        from emojisummary.models.served import Served
+
+        return Served(name, settings)
     return _student(Path(name), device)
 
 

@@ -1,0 +1,299 @@
+"""Spreads requests over the hosts that serve a model: as many at once as help, and none is lost to a host that fails.
+
+    for request, reply in Dispatcher(hosts, patience).answers(requests): ...
+
+A host is anything with a `name` and `async ask(request, attempt) -> reply`, which raises one of four exceptions: what went
+wrong decides what becomes of the request.
+
+    Busy      the host has too much to do    -> fewer at once, the request again after a pause
+    Failed    what may pass: no connection,
+              a broken answer, an error 500  -> the request again, on whatever host is free; a host that only fails is dropped
+    Refused   it's the request's own fault   -> no answer, with the reason
+    Gone      the host can't serve at all    -> dropped; the message says what to do
+
+The event loop has a thread of its own. The caller writes an answer to disk while the next ones are on their way.
+"""
+
+import asyncio
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from emojisummary.stage import UserError
+
+LONGEST_PAUSE = 10.0  # seconds
+BACKLOG = 8  # answers that may wait for the caller; a kill loses no more than these and what is on its way
+
+
+class Busy(Exception):
+    def __init__(self, pause: float | None = None):
+        super().__init__("busy")
+        self.pause = pause or 0.5  # seconds, as the host asked for
+
+
+class Failed(Exception):
+    def __init__(self, problem: str, reached: bool = False):
+        super().__init__(problem)
+        self.reached = reached  # the server was there and said something, if only nonsense
+
+
+class Refused(Exception):
+    pass
+
+
+class Gone(Exception):
+    pass
+
+
+@dataclass
+class Patience:
+    """How many requests at once, and how long to bear with a host."""
+
+    concurrency: int = 4
+    """requests at once on one host, to begin with"""
+    most: int = 64
+    """and at most"""
+    attempts: int = 5
+    """a request that failed so often, while others were answered, is given up"""
+    give_up_after: float = 60
+    """seconds of nothing but failures after which a host is dropped"""
+
+
+class Throttle:
+    """How many requests one host gets at once: twice as many while that brings more answers a second, then a few to spare.
+
+    Each step leaves out the first answers after a change, then counts the answers of a while. Where doubling brought less than
+    a tenth, the host is full: it keeps what it had and a quarter more, so that it never waits for us.
+    """
+
+    GAIN = 1.1
+    STEADY = 30  # steps until more is tried again
+
+    def __init__(self, start: int, most: int, clock=time.monotonic):
+        self.limit, self.most, self.clock = min(start, most), most, clock
+        self.best_rate, self.rest = 0.0, 0
+        self._start_step()
+
+    def _start_step(self) -> None:
+        self.answers, self.since = -self.limit, self.clock()
+
+    def answered(self) -> None:
+        self.answers += 1
+        if self.answers == 0:
+            self.since = self.clock()
+        elif self.answers >= max(2 * self.limit, 8):
+            self._judge(self.answers / max(self.clock() - self.since, 1e-9))
+            self._start_step()
+
+    def _judge(self, rate: float) -> None:
+        if self.rest:
+            self.rest -= 1
+            self.best_rate = rate if self.rest == 0 else self.best_rate
+        elif rate > self.GAIN * self.best_rate:
+            self.best_rate, self.enough = rate, self.limit
+            self.limit = min(2 * self.limit, self.most)
+        else:
+            self.limit = min(self.enough + max(self.enough // 4, 2), self.most)
+            self.rest = self.STEADY
+
+    def busy(self) -> None:
+        """The host had too much to do: half as many."""
+        self.limit, self.rest = max(self.limit // 2, 1), self.STEADY
+        self._start_step()
+
+
+@dataclass
+class Job:
+    request: dict
+    failures: int = 0
+    answered_before: int = 0  # answers to all requests before the first failure of this one
+
+
+class Seat:
+    """A host with what is known of it on the way."""
+
+    def __init__(self, host, patience: Patience):
+        self.host, self.patience = host, patience
+        self.throttle = Throttle(patience.concurrency, patience.most)
+        self.running = self.answered = self.failures = 0  # failures in a row
+        self.failing_since = self.paused_until = 0.0  # seconds of time.monotonic
+        self.refused: list[tuple[Job, str]] = []  # by a host that has answered nothing yet: whose fault it is, the others show
+
+    def is_free(self) -> bool:
+        return self.running < self.throttle.limit and time.monotonic() >= self.paused_until and not self.refused
+
+    def succeeded(self) -> None:
+        self.answered += 1
+        self.failures = 0
+        self.throttle.answered()
+
+    def failed(self) -> None:
+        now = time.monotonic()
+        self.failing_since = self.failing_since if self.failures else now
+        self.failures += 1
+
+    def pause(self) -> float:
+        """Seconds to leave the host alone: none after one failure, then longer with each that follows."""
+        return min(2 ** (self.failures / 2 - 2), LONGEST_PAUSE) if self.failures > 1 else 0.0
+
+    def is_hopeless(self) -> bool:
+        failing_for = time.monotonic() - self.failing_since
+        return self.failures >= self.patience.attempts and failing_for >= self.patience.give_up_after
+
+
+class Dispatcher:
+    """`answers` may be called once."""
+
+    def __init__(self, hosts: list, patience: Patience):
+        self.patience, self.seats = patience, [Seat(host, patience) for host in hosts]
+        self.hosts = hosts
+        self.loop, self.arrived = asyncio.new_event_loop(), queue.SimpleQueue()
+        self.again: deque[Job] = deque()
+        self.running: set[asyncio.Task] = set()
+        self.answered, self.exhausted = 0, False
+        self.mistake: BaseException | None = None  # of ours, in `ask`
+
+    def answers(self, requests: Iterable[dict]) -> Iterator[tuple[dict, dict]]:
+        """Each request with its reply, as they come in; {"text": None, "error": reason} where there is none to be had.
+
+        Raises UserError when no host is left. What was answered by then has been yielded.
+        """
+        self.requests = iter(requests)
+        serving = self.loop.create_task(self._serve_all())
+        thread = threading.Thread(target=self._in_thread, args=(serving,), daemon=True)
+        thread.start()
+        try:
+            while (item := self.arrived.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+                if self.arrived.qsize() == BACKLOG - 1:  # there is room again
+                    self.loop.call_soon_threadsafe(self.news.set)
+        finally:
+            if thread.is_alive():
+                self.loop.call_soon_threadsafe(serving.cancel)
+                thread.join()
+            self.loop.close()
+
+    def _in_thread(self, serving: asyncio.Task) -> None:
+        try:
+            self.loop.run_until_complete(serving)
+            self.arrived.put(None)
+        except BaseException as error:  # noqa: BLE001 - it's raised again in the caller's thread
+            self.arrived.put(error)
+
+    async def _serve_all(self) -> None:
+        self.news = asyncio.Event()
+        try:
+            while True:
+                self._fill()
+                if self.exhausted and not self.running and not self.again:
+                    return
+                if self.mistake:
+                    raise self.mistake
+                if not self.seats:
+                    raise UserError(self.last_words)
+                await self.news.wait()
+                self.news.clear()
+        finally:
+            for task in self.running:
+                task.cancel()
+            await asyncio.gather(*self.running, return_exceptions=True)
+            await asyncio.gather(*(host.close() for host in self.hosts), return_exceptions=True)
+
+    def _fill(self) -> None:
+        """Gives free hosts their next requests, the emptiest host first."""
+        while self.arrived.qsize() < BACKLOG and (free := [seat for seat in self.seats if seat.is_free()]):
+            job = self._next_job()
+            if job is None:
+                return
+            seat = min(free, key=lambda seat: seat.running / seat.throttle.limit)
+            seat.running += 1
+            task = self.loop.create_task(self._serve(seat, job))
+            self.running.add(task)
+            task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task) -> None:
+        self.running.discard(task)
+        self.news.set()
+        if not task.cancelled() and task.exception():
+            self.mistake = task.exception()
+
+    def _next_job(self) -> Job | None:
+        if self.again:
+            return self.again.popleft()
+        request = next(self.requests, None)
+        self.exhausted = request is None
+        return None if request is None else Job(request)
+
+    async def _serve(self, seat: Seat, job: Job) -> None:
+        try:
+            reply = await seat.host.ask(job.request, job.failures)
+        except Busy as busy:
+            seat.throttle.busy()
+            self._rest(seat, busy.pause)
+            self.again.append(job)
+        except Failed as problem:
+            self._failed(seat, job, problem)
+        except Refused as reason:
+            seat.refused.append((job, str(reason)))
+        except Gone as problem:
+            self._drop(seat, str(problem))
+            self.again.append(job)
+        else:
+            seat.succeeded()
+            self.answered += 1
+            self.arrived.put((job.request, reply))
+        finally:
+            seat.running -= 1
+            self._settle_refusals(seat)
+
+    def _failed(self, seat: Seat, job: Job, problem: Failed) -> None:
+        seat.failed()
+        if job.failures == 0:
+            job.answered_before = self.answered
+        job.failures += 1
+        if problem.reached and job.failures >= self.patience.attempts and self._is_its_own_fault(job):
+            self._give_up(job, f"the server fails on it: {problem}")
+            return
+        self.again.append(job)
+        if seat.is_hopeless():
+            self._drop(seat, f"gives no answers: {problem}.")
+        else:
+            self._rest(seat, seat.pause())
+
+    def _is_its_own_fault(self, job: Job) -> bool:
+        """Others were answered while this request failed again and again, or no others are left."""
+        is_last = self.exhausted and not self.again and len(self.running) == 1
+        return self.answered > job.answered_before or (is_last and self.answered > 0)
+
+    def _settle_refusals(self, seat: Seat) -> None:
+        """A host that answers others refuses a request for what it is; one that answers nothing has a wrong setting."""
+        if seat.refused and seat.answered:
+            for job, reason in seat.refused:
+                self._give_up(job, reason)
+            seat.refused.clear()
+        elif seat.refused and not seat.running:
+            self._drop(seat, f"refuses what it's asked: {seat.refused[0][1]}")
+            self.again.extend(job for job, _ in seat.refused)
+            seat.refused.clear()
+
+    def _give_up(self, job: Job, reason: str) -> None:
+        self.arrived.put((job.request, {"text": None, "error": reason}))
+
+    def _rest(self, seat: Seat, seconds: float) -> None:
+        if seconds > 0:
+            seat.paused_until = max(seat.paused_until, time.monotonic() + seconds)
+            self.loop.call_later(seconds + 0.001, self.news.set)
+
+    def _drop(self, seat: Seat, problem: str) -> None:
+        if seat not in self.seats:
+            return
+        self.seats.remove(seat)
+        self.last_words = f"{seat.host.name} {problem}"
+        if self.seats:
+            print(f"warning: {self.last_words} Its work goes to the others.", file=sys.stderr)

@@ -1,0 +1,127 @@
+"""llama.cpp's own server behind `openai/<model>`: what our stand-in can only claim that a server does, a real one does here.
+
+Its model is tiny and knows nothing (see tiny_gguf.py), so this is about the protocol, the schema and the end of a server, not
+about what a grader says.
+"""
+
+import json
+from itertools import count, islice
+
+import pytest
+
+from emojisummary.artifacts import GRADED, read_csv
+from emojisummary.grading import FORM, verdict
+from emojisummary.models import connect
+from emojisummary.settings import read_settings
+from emojisummary.stage import UserError
+from tests.tiny_gguf import CONTEXT, Engine, write_model
+
+for package in ("xllamacpp", "gguf"):
+    reason = f"{package} can't be imported: no real engine to test against (see requirements-dev.txt)"
+    pytest.importorskip(package, reason=reason, exc_type=ImportError)
+
+LONGEST_FORM = 400  # tokens: JSON may have blanks between any two signs, and a model that knows nothing uses them
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def engine(model):
+    with Engine(model) as engine:
+        yield engine
+
+
+def connected(engine, tokens, *flags):
+    """The grader, told to be varied: a model with random weights would give one answer to all."""
+    hosts = ["--openai.hosts", f"{engine.url}/v1", "--num_predict", str(tokens), "--temperature", "1"]
+    hasty = ["--ask.attempts", "3", "--ask.give_up_after", "0.2"]
+    return connect("openai/tiny", None, read_settings("validate", [*hosts, *hasty, *flags]))
+
+
+def requests(text="Would you say that 🍕 fits?", schema=None):
+    """Without end, each with an id, so with a seed, of its own."""
+    form = {"schema": schema} if schema else {}
+    return ({"id": f"{n:012x}", "messages": [{"role": "user", "content": text}], **form} for n in count())
+
+
+def asked(engine, wanted, tokens, *flags):
+    replies = {request["id"]: reply for request, reply in connected(engine, tokens, *flags).answer(wanted)}
+    return [replies[key] for key in sorted(replies)]
+
+
+def test_replies_come_with_their_costs_and_are_cut_where_we_said(engine):
+    replies = asked(engine, islice(requests(), 6), 12)
+    assert len(replies) == 6
+    for reply in replies:
+        assert reply["text"]
+        assert reply["cut"]
+        assert reply["tokens_out"] == 12
+        assert reply["tokens_in"] > 12
+        assert reply["host"].startswith(engine.url)
+
+
+def test_the_seed_comes_from_the_id(engine):
+    """One at a time: side by side with others, the same numbers are added in another order, and now and then that shows."""
+    alone = ("--ask.concurrency", "1", "--ask.max_concurrency", "1")
+    first, second = ([reply["text"] for reply in asked(engine, islice(requests(), 6), 12, *alone)] for _ in range(2))
+    assert first == second
+    assert len(set(first)) == 6
+
+
+@pytest.mark.parametrize("temperature", ["0", "1"])
+def test_a_form_is_filled_in_whatever_the_model_would_rather_say(engine, temperature):
+    replies = asked(engine, islice(requests(schema=FORM), 6), LONGEST_FORM, "--temperature", temperature)
+    assert len(replies) == 6
+    for reply in replies:
+        assert not reply["cut"]
+        assert set(json.loads(reply["text"])) == set(FORM["required"])
+        assert verdict(reply["text"])[0] in ("yes", "no")
+
+
+def test_a_form_that_is_cut_short_is_never_a_yes(engine):
+    replies = asked(engine, islice(requests(schema=FORM), 6), 9)
+    assert all(reply["cut"] for reply in replies)
+    assert {verdict(reply["text"])[0] for reply in replies} == {"unclear"}
+
+
+def asked_with_a_long_one(engine):
+    """Two replies, the one to a text that the server has no room for, and those to the two requests after it."""
+    long = next(requests("🍕" * CONTEXT, FORM)) | {"id": f"{2:012x}"}
+    wanted = [long if request["id"] == long["id"] else request for request in islice(requests(schema=FORM), 5)]
+    return asked(engine, wanted, LONGEST_FORM, "--ask.concurrency", "1", "--ask.max_concurrency", "1")
+
+
+def test_a_text_longer_than_the_context_costs_only_itself(engine):
+    replies = asked_with_a_long_one(engine)
+    refused = replies.pop(2)
+    assert refused["text"] is None
+    assert "context size" in refused["error"]
+    assert all(reply["text"] for reply in replies)
+
+
+def test_after_a_text_longer_than_the_context_the_form_is_still_asked_for(engine):
+    replies = asked_with_a_long_one(engine)
+    assert [verdict(reply["text"])[0] == "unclear" for reply in replies] == [False, False, True, False, False]
+
+
+def test_stage_3_grades_with_it(engine, world):
+    world("1_emoji")
+    world("2_generate", "--type", "keywords", "--limit", "5")
+    grader = ["--graders", "openai/tiny", "--openai.hosts", f"{engine.url}/v1", "--num_predict", str(LONGEST_FORM)]
+    world("3_validate", *grader, "--type", "keywords", "--limit", "5")
+    rows = read_csv(world.path("graded/english_keywords_phrasebook_openai-tiny.csv"), GRADED)
+    assert len(rows) == 5
+    assert {row["verdict"] for row in rows} <= {"yes", "no"}
+
+
+def test_a_server_killed_under_load_is_a_clear_error(model):
+    with Engine(model) as engine:
+        answers = connected(engine, 50).answer(requests())
+        for _ in range(6):
+            assert next(answers)[1]["text"]
+        engine.kill()
+        with pytest.raises(UserError, match=f"{engine.url}.* gives no answers"):
+            list(answers)
