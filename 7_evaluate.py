@@ -19,7 +19,8 @@ from emojisummary.validation import split
 def main(settings):
     folder, path = settings.folder, settings.folder / "results.yaml"
     files = [folder / "validation_data.csv", folder / "emoji_data.yaml", folder / "model" / "made.yaml"]
-    rows = split(read_csv(files[0], ("text", "answers"), "python 4_combine_eval.py"), "test")[: settings.limit]
+    every = read_csv(files[0], ("text", "answers"), "python 4_combine_eval.py")
+    rows, dev = split(every, "test")[: settings.limit], split(every, "dev")[: settings.limit]
     if not rows:
         raise UserError(f"{files[0]} has no text of the part `test`.")
     made_from = fingerprint(files, settings.own() | {"limit": settings.limit})
@@ -27,7 +28,7 @@ def main(settings):
         table = read_emoji(folder)
         names = dict.fromkeys([str(folder), *settings.models])
         models = {name: connect(name, table, settings) for name in names}
-        results, answers = evaluate(models, rows, TASKS[settings.task], settings, files)
+        results, answers = evaluate(models, rows, TASKS[settings.task], settings, files, table, dev)
         write_text(folder / "report.html", html(results, answers))
         write_yaml(path, results)
         stamp(path, made_from)

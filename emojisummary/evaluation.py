@@ -1,40 +1,53 @@
 """Compares models on the same texts."""
 
 import platform
+import re
 import time
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 from emojisummary.artifacts import Row, file_hash, package_versions
-from emojisummary.metrics import paired, with_interval
+from emojisummary.calibration import accepted_matrix, calibrate
+from emojisummary.emojis import Lookup, Table
+from emojisummary.metrics import (
+    confusions,
+    macro_f1,
+    mcnemar,
+    neutral,
+    never_predicted,
+    paired,
+    same,
+    subcategory,
+    with_interval,
+)
+from emojisummary.models.ranker import Ranker
 
 DEEPEST = 50  # how far down a ranking the mean reciprocal rank looks; a gold answer behind it counts as not found
+COMPARED = ("accuracy@1", "accuracy@5")  # between models, and between groups of texts
+LENGTHS = (3, 10, 25, 60)  # words
+RANKS = (50, 150, 600)  # of the best answer: how much it is used in the world
+UNSPACED = {re.compile("[\u3040-\u30ff\u3400-\u9fff]"): 2, re.compile("[\u0e00-\u0e7f]"): 4}  # characters of a word
 
 
-def evaluate(models: dict, rows: list[Row], task, settings, files: list[Path]) -> tuple[dict, list[Row]]:
+def evaluate(
+    models: dict, rows: list[Row], task, settings, files: list[Path], table: Table | None = None, dev: Iterable[Row] = ()
+) -> tuple[dict, list[Row]]:
     """The content of results.yaml, and every model's answer to every text; `models` by the name to show.
 
-    The first model is the one that the others are compared with.
+    The first model is the one that the others are compared with. With the emoji table there are measures that need it; with
+    `dev`, texts beside `rows`, a model that has `probabilities` is calibrated on them.
     """
     answers = [{"text": row["text"], "answers": row["answers"].split()} for row in rows]
-    scores, results = {}, {"models": {}, "comparisons": []}
+    measure = Measure(rows, task, settings, table, dev)
+    results = {"models": {}, "comparisons": []}
     for name, model in models.items():
-        ranked, seconds = _timed(model, [row["text"] for row in rows])
+        ranked, seconds = _timed(model, measure.texts)
         for answer, best in zip(answers, ranked, strict=True):
             answer[name] = best[0]
-        per_text = [
-            task.score(answer["answers"], [emoji for emoji, _ in best]) for answer, best in zip(answers, ranked, strict=True)
-        ]
-        scores[name] = {metric: [score[metric] for score in per_text] for metric in per_text[0]}
-        results["models"][name] = {
-            "metrics": {m: with_interval(v, settings.resamples, settings.seed) for m, v in scores[name].items()},
-            "timing": {"texts": len(rows), "seconds": round(seconds, 3), "texts_per_second": round(len(rows) / seconds, 1)},
-        }
-    ours, *others = scores
-    for other in others:
-        for metric in ("accuracy@1", "accuracy@5"):
-            difference = paired(scores[ours][metric], scores[other][metric], settings.resamples, settings.seed)
-            results["comparisons"].append({"model": ours, "control": other, "metric": metric, "difference": difference})
+        speed = {"texts": len(rows), "seconds": round(seconds, 3), "texts_per_second": round(len(rows) / seconds, 1)}
+        results["models"][name] = measure(name, model, ranked, speed)
+    results["comparisons"] = measure.comparisons()
     results["examples"] = answers[: settings.examples]
     results["made"] = {
         "date": date.today().isoformat(),
@@ -51,3 +64,136 @@ def _timed(model, texts: list[str]) -> tuple[list, float]:
     start = time.perf_counter()
     ranked = model.rank(texts, top=DEEPEST)
     return ranked, time.perf_counter() - start
+
+
+class Measure:
+    """Measures one model after the other on the same texts, and remembers their scores."""
+
+    def __init__(self, rows: list[Row], task, settings, table: Table | None, dev: Iterable[Row]):
+        self.texts = [row["text"] for row in rows]
+        self.accepted = [row["answers"].split() for row in rows]
+        self.task, self.chance = task, (settings.resamples, settings.seed)
+        self.keys = {"neutral@1": neutral(table), "subcategory@1": subcategory(table)} if table else {}
+        self.parts = parts(rows, table)
+        seen = set(self.texts)  # a text of no part is in both; what is measured on it may not be fitted on it
+        self.dev = [row for row in dev if row["text"] not in seen]
+        self.scores = {}
+
+    def __call__(self, name: str, model, ranked: list, speed: dict) -> dict:
+        """All that results.yaml says of one model; `ranked` are its (emoji, probability) pairs for each text, best first."""
+        given = [best[0][0] for best in ranked]
+        self.scores[name] = scores = self._scores(ranked, given)
+        metrics = {metric: with_interval(values, *self.chance) for metric, values in scores.items()}
+        result = {
+            "metrics": metrics | {"macro_f1": macro_f1(self.accepted, given, *self.chance)},
+            "timing": speed,
+            "groups": self._groups(scores),
+            "confusions": confusions(self.accepted, given),
+            "never_predicted": never_predicted(self.accepted, given),
+        }
+        return result | self._calibration(model)
+
+    def _scores(self, ranked: list, given: list[str]) -> dict[str, list[float]]:
+        """Each metric's scores of the texts."""
+        pairs = zip(self.accepted, ranked, strict=True)
+        per_text = [self.task.score(accepted, [emoji for emoji, _ in best]) for accepted, best in pairs]
+        scores = {metric: [score[metric] for score in per_text] for metric in per_text[0]}
+        return scores | {metric: same(self.accepted, given, key) for metric, key in self.keys.items()}
+
+    def _groups(self, scores: dict[str, list[float]]) -> dict:
+        return {
+            kind: {
+                group: {metric: with_interval([scores[metric][text] for text in texts], *self.chance) for metric in COMPARED}
+                for group, texts in groups.items()
+            }
+            for kind, groups in self.parts.items()
+        }
+
+    def _calibration(self, model) -> dict:
+        """Nothing for a model without probabilities of its own, or one that knows no accepted answer of `dev`."""
+        has_probabilities = getattr(type(model), "probabilities", Ranker.probabilities) is not Ranker.probabilities
+        if not self.dev or not has_probabilities:
+            return {}
+        dev = accepted_matrix(model.emoji, [row["answers"].split() for row in self.dev])
+        test = accepted_matrix(model.emoji, self.accepted)
+        if not (dev.any() and test.any()):
+            return {}
+        dev_probabilities, test_probabilities = (
+            model.probabilities(texts).cpu().double().numpy() for texts in ([row["text"] for row in self.dev], self.texts)
+        )
+        return {"calibration": calibrate((dev_probabilities, dev), (test_probabilities, test), *self.chance)}
+
+    def comparisons(self) -> list[dict]:
+        """The first model with each of the others: the paired bootstrap, and McNemar's test."""
+        ours, *others = self.scores
+        return [
+            {
+                "model": ours,
+                "control": other,
+                "metric": metric,
+                "difference": paired(self.scores[ours][metric], self.scores[other][metric], *self.chance),
+                "mcnemar": mcnemar(self.scores[ours][metric], self.scores[other][metric]),
+            }
+            for other in others
+            for metric in COMPARED
+        ]
+
+
+# --- groups of texts ---
+
+
+def parts(rows: list[Row], table: Table | None) -> dict[str, dict[str, list[int]]]:
+    """Kind of group -> group -> the numbers of its texts. Groups of facts are the largest first, others in their order.
+
+    A text of which a fact isn't known is in no group of its kind; `rank` needs the table.
+    """
+    groups = {kind: _grouped([row.get(kind) for row in rows]) for kind in ("language", "form", "category")}
+    groups = {kind: dict(sorted(found.items(), key=lambda item: -len(item[1]))) for kind, found in groups.items()}
+    groups["length"] = _grouped([binned(words(row["text"]), LENGTHS) for row in rows], bins(LENGTHS))
+    if table:
+        emoji_of = Lookup(table)
+        golds = [emoji_of.get(row["answers"].split()[0]) for row in rows]
+        ranks = [table[gold]["rank"] if gold else None for gold in golds]
+        groups["rank"] = _grouped([binned(rank, RANKS) if rank else "unranked" for rank in ranks], [*bins(RANKS), "unranked"])
+    return {kind: found for kind, found in groups.items() if found}
+
+
+def _grouped(names: list[str | None], order: Iterable[str] = ()) -> dict[str, list[int]]:
+    numbers = {}
+    for number, name in enumerate(names):
+        if name:
+            numbers.setdefault(name, []).append(number)
+    return {name: numbers[name] for name in (*order, *numbers) if name in numbers}
+
+
+def bins(ends: tuple[int, ...]) -> list[str]:
+    """The names of the bins that end there.
+
+    >>> bins((3, 10))
+    ['1-3', '4-10', 'over 10']
+    """
+    starts = (1, *(end + 1 for end in ends))
+    return [*(f"{start}-{end}" for start, end in zip(starts, ends, strict=False)), f"over {ends[-1]}"]
+
+
+def binned(value: int, ends: tuple[int, ...]) -> str:
+    """The bin that a whole number from 1 on falls into.
+
+    >>> binned(4, (3, 10))
+    '4-10'
+    """
+    return bins(ends)[sum(value > end for end in ends)]
+
+
+def words(text: str) -> int:
+    """How many words a text has: what white space parts. Where a language writes none, it's a rule of thumb: two characters
+    of Chinese or Japanese, or four of Thai, are a word.
+
+    >>> [words(text) for text in ("Don't forget: 8 pm!", "今天下雨了。")]
+    [4, 4]
+    """
+    count = 0
+    for pattern, characters in UNSPACED.items():
+        text, found = pattern.subn("", text)
+        count += -(-found // characters)
+    return count + len(text.split())

@@ -3,9 +3,21 @@ from statistics import mean, stdev
 
 import numpy as np
 import pytest
-from scipy.stats import binom, bootstrap
+from scipy.stats import binom, binomtest, bootstrap, chi2
+from sklearn.metrics import f1_score
 
-from emojisummary.metrics import paired, with_interval
+from emojisummary.metrics import (
+    as_classes,
+    confusions,
+    macro_f1,
+    mcnemar,
+    neutral,
+    never_predicted,
+    paired,
+    same,
+    subcategory,
+    with_interval,
+)
 
 
 def scores(kind, n, seed):
@@ -105,3 +117,189 @@ def test_pairing_makes_a_small_but_steady_lead_significant():
 def test_pairs_need_the_same_number():
     with pytest.raises(ValueError, match="shorter"):
         paired([1.0, 0.0], [1.0], 10, seed=7)
+
+
+# --- McNemar's test ---
+
+
+def pairs(both, only_ours, only_theirs, neither):
+    """Scores of two models, by how many texts both, one or none of them answers rightly."""
+    ours = [1.0] * (both + only_ours) + [0.0] * (only_theirs + neither)
+    return ours, [1.0] * both + [0.0] * only_ours + [1.0] * only_theirs + [0.0] * neither
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "p"),
+    [
+        (0, 0, 1),
+        (1, 0, 1),
+        (3, 0, 0.25),  # 2 / 2^3
+        (8, 2, 0.1094),  # 2 (1 + 10 + 45) / 2^10 = 0.109375
+        (5, 5, 1),  # twice the lower half is more than 1
+        (24, 0, 1.192e-07),  # 2 / 2^24
+    ],
+)
+def test_few_discordant_pairs_get_the_binomial_test(b, c, p):
+    expected = {"test": "exact binomial", "only_ours": b, "only_theirs": c, "p": p, "n": b + c + 10}
+    assert mcnemar(*pairs(7, b, c, 3)) == expected
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "p"),
+    [
+        (25, 0, 1.587e-06),  # 24² / 25 = 23.04, and 4.8 standard deviations on two sides are 1.587e-6
+        (59, 121, 5.45e-06),  # 61² / 180 = 20.67: 4.547 standard deviations
+        (30, 30, 1),
+        (30, 31, 1),  # the correction takes the difference away
+    ],
+)
+def test_many_discordant_pairs_get_chi_squared_with_continuity_correction(b, c, p):
+    result = mcnemar(*pairs(5, b, c, 4))
+    assert result == {"test": "chi-squared", "only_ours": b, "only_theirs": c, "p": pytest.approx(p, rel=1e-3), "n": b + c + 9}
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 1), (3, 0), (10, 14), (24, 0), (25, 0), (12, 13), (20, 40), (59, 121), (300, 200)])
+def test_mcnemar_agrees_with_statsmodels(b, c):
+    known = pytest.importorskip("statsmodels.stats.contingency_tables")
+    expected = known.mcnemar([[40, b], [c, 30]], exact=b + c < 25, correction=True)
+    assert mcnemar(*pairs(40, b, c, 30))["p"] == pytest.approx(expected.pvalue, rel=1e-3)
+
+
+@pytest.mark.parametrize(("b", "c"), [(3, 11), (0, 24), (100, 140)])
+def test_mcnemar_agrees_with_scipy(b, c):
+    expected = binomtest(b, b + c).pvalue if b + c < 25 else chi2.sf((abs(b - c) - 1) ** 2 / (b + c), 1)
+    assert mcnemar(*pairs(0, b, c, 0))["p"] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_mcnemar_is_symmetric_and_looks_at_discordant_texts_alone(seed):
+    both, b, c, neither = random.Random(seed).choices(range(1, 40), k=4)
+    result, turned = mcnemar(*pairs(both, b, c, neither)), mcnemar(*pairs(neither, c, b, both))
+    assert result["p"] == turned["p"]
+    assert 0 < result["p"] <= 1
+    assert result["n"] == turned["n"] == both + b + c + neither
+
+
+def test_mcnemar_needs_right_and_wrong():
+    with pytest.raises(ValueError, match="0 and 1"):
+        mcnemar([0.5, 1.0], [1.0, 1.0])
+
+
+# --- classes ---
+
+
+ACCEPTED = [["🍔", "🍟"], ["🍔"], ["🍟", "🍔"], ["❤️"], ["🍕"]]
+GIVEN = ["🍟", "🍕", "🍟", "❤", "😂"]
+
+
+def test_hand_worked_macro_f1():
+    """🍔: 1 right of 2 texts, given once: 2 / 3. 🍟: 1 of 1, given once: 1. ❤️: 1, VS16 or not. 🍕: given once, wrongly: 0."""
+    result = macro_f1(ACCEPTED, GIVEN, 1000, seed=7)
+    assert result["value"] == round((2 / 3 + 1 + 1 + 0) / 4, 4)
+    assert result["n"] == 5
+
+
+def random_answers(n, seed, hit=0.4):
+    """Gold answers of skewed frequency, one to three a text, and an answer to each, some outside the gold classes."""
+    chance = random.Random(seed)
+    emoji = [chr(0x1F600 + i) for i in range(40)]
+    accepted = [
+        list(dict.fromkeys(emoji[int(chance.triangular(0, 30, 0))] for _ in range(3)))[: chance.randint(1, 3)] for _ in range(n)
+    ]
+    return accepted, [chance.choice(answers) if chance.random() < hit else chance.choice(emoji) for answers in accepted]
+
+
+@pytest.mark.parametrize("n", [1, 5, 60, 400])
+@pytest.mark.parametrize("hit", [0, 0.4, 1])
+def test_macro_f1_agrees_with_scikit_learn(n, hit):
+    accepted, given = random_answers(n, seed=n, hit=hit)
+    gold, counted = as_classes(accepted, given)
+    known = f1_score(gold, counted, average="macro", labels=sorted(set(gold)), zero_division=0)
+    assert macro_f1(accepted, given, 10, seed=7)["value"] == pytest.approx(known, abs=5e-5)
+
+
+def test_the_interval_of_macro_f1_is_that_of_scikit_learn_on_the_same_resamples():
+    accepted, given = random_answers(120, seed=1)
+    gold, counted = (np.array(part) for part in as_classes(accepted, given))
+    f1 = [
+        f1_score(gold[texts], counted[texts], average="macro", labels=np.unique(gold[texts]), zero_division=0)
+        for texts in np.random.default_rng(7).integers(120, size=(20, 120))
+    ]
+    ours = macro_f1(accepted, given, 20, seed=7)
+    assert [ours["low"], ours["high"]] == pytest.approx(np.percentile(f1, [2.5, 97.5]), abs=5e-5)
+
+
+@pytest.mark.parametrize("hit", [0.2, 0.5, 0.8])
+def test_macro_f1_lies_in_its_interval(hit):
+    accepted, given = random_answers(300, seed=5, hit=hit)
+    result = macro_f1(accepted, given, 1000, seed=7)
+    assert result["low"] < result["value"] < result["high"]
+
+
+def test_all_right_is_a_macro_f1_of_1_and_all_wrong_of_0():
+    accepted = [["🍔", "🍟"], ["🍟"], ["🍕"]]
+    assert macro_f1(accepted, ["🍟", "🍟", "🍕"], 100, seed=7) == {"value": 1, "low": 1, "high": 1, "n": 3}
+    assert macro_f1(accepted, ["🍕", "🍔", "🍔"], 100, seed=7) == {"value": 0, "low": 0, "high": 0, "n": 3}
+
+
+@pytest.mark.parametrize("resamples", [1, 20, 33])
+def test_macro_f1_takes_any_number_of_resamples_and_repeats_itself(resamples):
+    accepted, given = random_answers(50, seed=1)
+    assert macro_f1(accepted, given, resamples, seed=7) == macro_f1(accepted, given, resamples, seed=7)
+
+
+def test_confusions_are_wrong_answers_by_frequency():
+    accepted = [["🍔", "🍟"]] * 4 + [["❤️"]] * 3 + [["🍕"]]
+    given = ["🍕", "🍟", "🍕", "🍔", "💔", "❤", "💔", "😂"]
+    expected = [("❤️", "💔", 2), ("🍔", "🍕", 2), ("🍕", "😂", 1)]
+    assert confusions(accepted, given) == [dict(zip(("gold", "given", "count"), row, strict=True)) for row in expected]
+    assert len(confusions(accepted, given, most=1)) == 1
+    assert confusions(accepted, [answers[-1] for answers in accepted]) == []
+
+
+def test_confusions_add_up_to_the_wrong_answers():
+    accepted, given = random_answers(200, seed=3)
+    wrong = sum(emoji not in answers for answers, emoji in zip(accepted, given, strict=True))
+    assert sum(pair["count"] for pair in confusions(accepted, given, most=10**6)) == wrong
+    assert len(confusions(accepted, given)) == 20
+
+
+def test_emoji_never_predicted_are_those_of_the_best_answers():
+    accepted = [["🍕"], ["🍔", "🍟"], ["🍔"], ["❤️"], ["😂"]]
+    assert never_predicted(accepted, ["❤", "🍟", "😭", "😭", "😭"]) == {"n": 4, "emoji": ["🍔", "🍕", "😂"]}
+    assert never_predicted(accepted, ["🍕", "🍔", "🍔", "❤️", "😂"]) == {"n": 4, "emoji": []}
+
+
+# --- looser measures ---
+
+
+TABLE = {
+    "🤦": {"parent": None, "subcategory": "person-gesture"},
+    "🤦‍♀️": {"parent": "🤦", "subcategory": "person-gesture"},
+    "🤦‍♂️": {"parent": "🤦", "subcategory": "person-gesture"},
+    "🙅": {"parent": None, "subcategory": "person-gesture"},
+    "👍": {"parent": None, "subcategory": "hand-fingers-closed"},
+    "❤️": {"parent": None, "subcategory": "heart"},
+    "💔": {"parent": None, "subcategory": "heart"},
+}
+
+
+@pytest.mark.parametrize(
+    ("answers", "emoji", "is_neutral", "is_near"),
+    [
+        (["🤦"], "🤦", 1, 1),
+        (["🤦"], "🤦‍♀️", 1, 1),
+        (["🤦‍♂️"], "🤦🏽‍♀️", 1, 1),
+        (["❤️", "🤦‍♂️"], "🤦🏿", 1, 1),
+        (["👍"], "👍🏽", 1, 1),
+        (["🤦"], "🙅", 0, 1),
+        (["💔"], "❤", 0, 1),
+        (["❤"], "❤️", 1, 1),
+        (["👍"], "🤦", 0, 0),
+        (["🦄"], "🦄", 1, 1),  # not in the table
+        (["🦄", "🐴"], "❤️", 0, 0),
+    ],
+)
+def test_skin_tone_and_gender_or_all_but_the_subcategory_may_be_ignored(answers, emoji, is_neutral, is_near):
+    assert same([answers], [emoji], neutral(TABLE)) == [is_neutral]
+    assert same([answers], [emoji], subcategory(TABLE)) == [is_near]
