@@ -2,68 +2,76 @@
 
     python 2_generate.py
     python 2_generate.py --language german --type keywords --limit 100
+    python 2_generate.py --config recipes/ollama-8gb.yaml --plan        # what it will take, before it's done
+    python 2_generate.py --fill                                         # more for the emoji that coverage.csv finds short
 
-reads   runs/<run>/emoji_data.yaml
+reads   runs/<run>/emoji_data.yaml; with --fill runs/<run>/coverage.csv
 writes  runs/<run>/generated/<language>_<type>_<teacher>.yaml, one row a line; beside it, where a teacher's answers could not
-        be used, the same name with .unusable.jsonl: each with the reason
+        be used, the same name with .unusable.jsonl: each with the reason; and, for models on a server, runs/<run>/ledger.csv
 
 Stopped or killed, the same command goes on where it was.
 """
 
-from collections import Counter
+import time
 
-from emojisummary.artifacts import Journal, artifact_name, json_line, passes, read_emoji, read_rows, write_text, yaml_line
+from emojisummary.artifacts import artifact_name, passes, read_emoji
+from emojisummary.coverage import read_shortfall
 from emojisummary.emojis import Lookup
+from emojisummary.generating import GeneratedFile, check_languages
+from emojisummary.ledger import PROBE, Ledger, as_text, forecast
 from emojisummary.models import connect
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
-from emojisummary.tasks.base import Unusable
 
 
 def main(settings):
     table = read_emoji(settings.folder)
-    files = 0
+    check_languages(settings.teachers, settings.supports, settings.force_languages)
+    asked_any = False
     for name in (t for t in settings.teachers if passes(t, settings.teacher)):
         teacher = connect(name, table, settings)
         for problem, count in teacher.problems.items():
             print(f"{name}: {count:,} {problem}")
-        for language in (one for one in settings.teachers[name] if passes(one, settings.language)):
-            for type in (t for t in settings.texts if passes(t, settings.type)):
-                generate(teacher, language, type, table, settings)
-                files += 1
-    if not files:
+        files = files_of(teacher, table, settings)
+        asked_any = asked_any or bool(files)
+        write(teacher, files, settings)
+    if not asked_any:
         raise UserError("Nothing to write: the filters leave no teacher, language and type of `generate` in config.yaml.")
+    if costs := as_text(settings.folder / "ledger.csv"):
+        print(costs)
 
 
-def generate(teacher, language, type, table, settings):
-    """One file: every topic is asked for once, and the file is written when the last answer is in."""
-    task, emoji_of = TASKS[settings.task], Lookup(table)
-    path = settings.folder / "generated" / artifact_name(language, type, teacher.name)
-    journal = Journal(path, read_rows(path) if path.exists() else ())
-    refused = path.with_suffix(".unusable.jsonl")
-    unusable = Journal(refused, read_rows(refused) if refused.exists() else ())
-    topics = list(task.topics(table, language, type, teacher.name, settings.texts[type], settings.seed))[: settings.limit]
-    answered = journal.rows.keys() | (set() if settings.retry_unusable else unusable.rows.keys())
-    asked = [topic for topic in topics if teacher.reproducible or topic["id"] not in answered]
+def files_of(teacher, table, settings):
+    """What the teacher is to write, by language and type: a file for each."""
+    task, emoji_of, files = TASKS[settings.task], Lookup(table), {}
+    for language in (one for one in settings.teachers[teacher.name] if passes(one, settings.language)):
+        for type in (t for t in settings.texts if passes(t, settings.type)):
+            more = read_shortfall(settings.folder, language, type, teacher.name) if settings.fill else {}
+            topics = task.topics(table, language, type, teacher.name, settings.texts[type], settings.seed, more)
+            path = settings.folder / "generated" / artifact_name(language, type, teacher.name)
+            topics = list(topics)[: settings.limit]
+            files[language, type] = GeneratedFile(path, topics, teacher, task, emoji_of, settings.retry_unusable)
+    return files
 
-    for topic, reply in teacher.answer(topic | {"messages": task.request(topic)} for topic in asked):
-        if reply is None:
-            continue
-        try:
-            row = task.read(topic, reply, emoji_of)
-            if journal.rows.get(row["id"]) != row:
-                journal.append(row)
-        except Unusable as reason:
-            unusable.append({"id": topic["id"], "reason": str(reason), "reply": reply["text"]})
 
-    ids = {topic["id"]: None for topic in topics} | ({} if teacher.reproducible else dict.fromkeys(journal.rows))
-    rows = [journal.rows[id] for id in ids if id in journal.rows]
-    if rows:
-        journal.finish(lambda: write_text(path, "".join(map(yaml_line, rows))))
-    if unusable.rows:
-        unusable.finish(lambda: write_text(refused, "".join(map(json_line, unusable.rows.values()))))
-    reasons = Counter(row["reason"] for row in unusable.rows.values())
-    print(f"{path}: {len(rows):,} rows" + "".join(f"; unusable, {reason}: {n:,}" for reason, n in reasons.items()))
+def write(teacher, files, settings):
+    """All files of a teacher in one go: a server is never idle between two of them, and loads a model once."""
+    task = TASKS[settings.task]
+    topics = [topic for file in files.values() for topic in file.lacking()]
+    now = topics[:PROBE] if settings.plan else topics
+    answers = teacher.answer(topic | {"messages": task.request(topic)} for topic in now) if now else ()
+    started, replies = time.monotonic(), []
+    with Ledger(settings.folder, "generate", teacher.name, len(now)) as ledger:
+        for topic, reply in answers:
+            if reply is not None:
+                usable = files[topic["language"], topic["type"]].take(topic, reply)
+                ledger.count(reply, usable)
+                replies.append(reply)
+    if settings.plan:
+        print(f"{teacher.name}: {forecast(replies, time.monotonic() - started, len(topics))}")
+        return
+    for file in files.values():
+        print(file.finish())
 
 
 if __name__ == "__main__":

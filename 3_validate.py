@@ -2,67 +2,87 @@
 
     python 3_validate.py
     python 3_validate.py --language english --type paragraph --grader retriever
+    python 3_validate.py --config recipes/ollama-8gb.yaml --plan        # what it will take, before it's done
 
-reads   runs/<run>/emoji_data.yaml, runs/<run>/generated/*.yaml
-writes  runs/<run>/graded/<language>_<type>_<teacher>_<grader>.csv, one verdict a line: yes, no or unclear
+reads   runs/<run>/emoji_data.yaml, runs/<run>/generated/*.yaml, data/validation_set.yaml
+writes  runs/<run>/graded/<language>_<type>_<teacher>_<grader>.csv, one verdict a line: yes, no or unclear; in graded/canaries/
+        the verdicts on pairs whose right one is known; graders.yaml, how far each grader can be trusted; and, for models on a
+        server, ledger.csv
 
 Stopped or killed, the same command goes on where it was.
 """
 
-from collections import Counter
+import time
+from itertools import chain
 
-from emojisummary.artifacts import (
-    GRADED,
-    Journal,
-    artifact_name,
-    chosen,
-    is_stamped,
-    passes,
-    read_csv,
-    read_emoji,
-    read_rows,
-    slug,
-    write_csv,
-)
-from emojisummary.grading import verdict
+from emojisummary.agreement import canaries
+from emojisummary.artifacts import CANARIES, GRADED, artifact_name, chosen, passes, read_emoji, read_rows, slug, write_yaml
+from emojisummary.emojis import Lookup
+from emojisummary.graders import as_text as graders_as_text
+from emojisummary.graders import read_canaries, read_graded, report
+from emojisummary.grading import FORM, GradedFile
+from emojisummary.ledger import PROBE, Ledger, as_text, forecast
 from emojisummary.models import connect
 from emojisummary.stage import run
 from emojisummary.tasks import TASKS
+from emojisummary.validation import read_validation_set, split, validation_rows
 
 
 def main(settings):
     table = read_emoji(settings.folder)
-    generated = list(chosen(settings.folder / "generated", "yaml", settings, made_by="python 2_generate.py"))
+    judged = split(validation_rows(read_validation_set(settings.validation_set), Lookup(table))[0], "dev")
+    written = []
+    for path, fields in chosen(settings.folder / "generated", "yaml", settings, made_by="python 2_generate.py"):
+        rows = read_rows(path, made_by="python 2_generate.py")[: settings.limit]
+        written.append((fields, rows, canaries(rows, judged, settings.canaries, settings.seed, table)))
     for name in (g for g in settings.graders if passes(g, settings.grader)):
         grader = connect(name, table, settings)
-        for path, fields in generated:
-            if slug(name) != fields["teacher"] or settings.grade_own:
-                grade(grader, path, fields, settings)
+        grade(grader, files_of(grader, written, settings), settings)
+    if settings.plan:
+        return
+    if canaries_graded := read_canaries(settings.folder):
+        found = report(read_graded(settings.folder, settings), canaries_graded)
+        write_yaml(settings.folder / "graders.yaml", found)
+        print(graders_as_text(found))
+    if costs := as_text(settings.folder / "ledger.csv"):
+        print(costs)
 
 
-def grade(grader, generated, fields, settings):
-    """One file: a verdict for each of its rows. What was judged before, by the same grader, is kept."""
+def files_of(grader, written, settings):
+    """What the grader is to judge: for each file of texts that are not its own, one of verdicts and one of canaries."""
+    files = []
+    for fields, rows, known in written:
+        if slug(grader.name) != fields["teacher"] or settings.grade_own:
+            path = settings.folder / "graded" / artifact_name(**fields, grader=grader.name)
+            files.append(GradedFile(path, GRADED, rows, grader))
+            if known:
+                files.append(GradedFile(path.parent / "canaries" / path.name, CANARIES, known, grader))
+    return files
+
+
+def grade(grader, files, settings):
+    """All files of a grader. A model on a server gets them in one go: it's loaded once, and never idle between two files."""
     task = TASKS[settings.task]
-    rows = read_rows(generated, made_by="python 2_generate.py")[: settings.limit]
-    path = settings.folder / "graded" / artifact_name(**fields, grader=grader.name)
-    judged = read_csv(path, GRADED) if is_stamped(path, grader.depends_on) else ()
-    journal = Journal(path, judged, made_from=grader.depends_on)
-
-    for batch in batches(rows, grader.batch):
-        if all(journal.rows.get(row["id"], {}).get("text") == row["text"] for row in batch):
-            continue
-        for row, reply in grader.answer(row | {"messages": task.grading(row)} for row in batch):
-            answer, reason = verdict(reply["text"])
-            facts = {key: row[key] for key in GRADED if key in row}
-            journal.append(facts | {"grader": grader.name, "verdict": answer, "reason": reason})
-
-    journal.finish(lambda: write_csv(path, GRADED, [journal.rows[row["id"]] for row in rows]))
-    counts = Counter(journal.rows[row["id"]]["verdict"] for row in rows)
-    print(f"{path}: {len(rows):,} rows; " + ", ".join(f"{counts[v]:,} {v}" for v in ("yes", "no", "unclear")))
-
-
-def batches(rows, size):
-    return (rows[start : start + size] for start in range(0, len(rows), size))
+    file_of = {row["id"]: file for file in files for row in file.rows}
+    work = [batch for file in files for batch in file.batches()]
+    if grader.batch is None:
+        work = [list(chain.from_iterable(work))]
+    lacking = sum(map(len, work))
+    if settings.plan:
+        work = [batch[:PROBE] for batch in work[:1]]
+    replies, started = [], time.monotonic()
+    with Ledger(settings.folder, "validate", grader.name, lacking) as ledger:
+        for batch in work:
+            answers = grader.answer(row | {"messages": task.grading(row), "schema": FORM} for row in batch)
+            for row, reply in answers:
+                answer = file_of[row["id"]].take(row, reply)
+                ledger.count(reply, usable=answer != "unclear")
+                replies.append(reply)
+    if settings.plan:
+        print(f"{grader.name}: {forecast(replies, time.monotonic() - started, lacking)}")
+        return
+    for file in files:
+        print(file.finish())
 
 
 if __name__ == "__main__":

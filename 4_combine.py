@@ -1,27 +1,35 @@
 """Stage 4: merges the graded rows into training data: enough yes votes, no duplicates, nothing of the validation set, shuffled.
 
     python 4_combine.py
+    python 4_combine.py --quorum 2 --worst_false_accept 0.3
+    python 4_combine.py --weighting dawid-skene
 
 reads   runs/<run>/graded/*.csv, runs/<run>/generated/*.yaml, data/validation_set.yaml
-writes  runs/<run>/training_data.csv
+writes  runs/<run>/training_data.csv, and coverage.csv: how many rows of each emoji were graded and accepted
 """
 
-from emojisummary.artifacts import GRADED, TRAINING, chosen, read_csv, read_rows, write_csv
+import sys
+
+from emojisummary.agreement import canary_rates, trusted
+from emojisummary.artifacts import TRAINING, read_rows, write_csv
 from emojisummary.combining import merge, near_duplicates, shuffled, without_duplicates
+from emojisummary.coverage import coverage, write_coverage
+from emojisummary.graders import accept, percent, read_canaries, read_graded
 from emojisummary.stage import UserError, run
 from emojisummary.validation import read_validation_set
 
 
 def main(settings):
-    graded = []
-    for path, _ in chosen(settings.folder / "graded", "csv", settings, made_by="python 3_validate.py"):
-        graded += read_csv(path, GRADED, made_by="python 3_validate.py")
+    graded, canaries = read_graded(settings.folder, settings), read_canaries(settings.folder)
+    _, left_out = trusted(canary_rates(canaries), settings.worst_false_accept)
+    for grader, rate in left_out.items():
+        print(f"warning: {grader} is left out: it accepts {percent(rate)} of the pairs known to be wrong.", file=sys.stderr)
     also = {}
     for path in sorted((settings.folder / "generated").glob("*.yaml")):
         also |= {row["id"]: row.get("also", "") for row in read_rows(path)}
 
-    rows = merge(graded, also)
-    accepted = [row for row in rows if row["votes"] >= settings.quorum]
+    rows = merge([vote for vote in graded if vote["grader"] not in left_out], also)
+    accepted = accept(rows, graded + canaries, left_out, settings)
     single = without_duplicates(accepted)
     validation = [text["text"] for text in read_validation_set(settings.validation_set)]
     leaks = near_duplicates([row["text"] for row in single], validation, settings.near_duplicate)
@@ -31,6 +39,7 @@ def main(settings):
 
     path = settings.folder / "training_data.csv"
     write_csv(path, TRAINING, shuffled(kept, settings.seed)[: settings.limit])
+    write_coverage(settings.folder, coverage(merge(graded, also), {row["id"] for row in kept}))
     print(f"{path}: {len(kept):,} rows of {len(rows):,}")
     print(f"  too few yes: {len(rows) - len(accepted):,}")
     print(f"  duplicates: {len(accepted) - len(single):,}")

@@ -27,6 +27,7 @@ NOT_IN_YAML = re.compile(
 )  # what YAML wants escaped, or UTF-8 can't hold
 
 GRADED = ("id", "emoji", "text", "answer", "language", "type", "teacher", "grader", "verdict", "reason")
+CANARIES = (*GRADED, "truth")
 TRAINING = ("id", "text", "answer", "language", "type", "teacher", "votes", "also")
 VALIDATION = ("id", "text", "answers", "language", "form", "category", "split")
 

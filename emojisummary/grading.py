@@ -1,19 +1,81 @@
-"""From a grader's reply to a verdict: yes, no or unclear. Only yes counts."""
+"""From a grader's reply to a verdict, yes, no or unclear; and one graded file while it's being written. Only yes counts."""
 
+import json
 import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from emojisummary.artifacts import Journal, Row, is_stamped, read_csv, write_csv
+from emojisummary.replies import spoken
+from emojisummary.tasks.base import tidy
 
 VERDICT = re.compile(r"\W*(yes|no)\b(.*)", re.IGNORECASE | re.DOTALL)
 BOTH = re.compile(r"\s*[/|&,-]?\s*((and|or)\s+)?(yes|no)\b", re.IGNORECASE)
+FORM = {  # what a grader on a server fills in, as a JSON schema
+    "type": "object",
+    "properties": {"verdict": {"type": "string", "enum": ["yes", "no"]}, "reason": {"type": "string"}},
+    "required": ["verdict", "reason"],
+    "additionalProperties": False,
+}
 
 
 def verdict(reply: str | None) -> tuple[str, str]:
-    """The verdict and its reason. The reply has to open with yes or no; whatever else it says is unclear.
+    """The verdict and its reason: of a filled-in form, or of a reply that opens with yes or no; thoughts don't count.
+    Whatever else is unclear.
 
-    >>> verdict("Yes. A burger fits."), verdict("I kNOw this one, yes")
-    (('yes', 'A burger fits.'), ('unclear', 'I kNOw this one, yes'))
+    >>> verdict('{"verdict": "no", "reason": "It is a hot dog."}'), verdict("Yes. A burger fits.")
+    (('no', 'It is a hot dog.'), ('yes', 'A burger fits.'))
+    >>> verdict("I kNOw this one, yes")
+    ('unclear', 'I kNOw this one, yes')
     """
-    reply = " ".join((reply or "").split())
+    reply = " ".join(tidy(spoken(reply or "")).split())
+    form = filled_form(reply)
+    if form is not None:
+        answer = str(form.get("verdict", "")).strip().lower()
+        return (answer, tidy(str(form.get("reason", "")))) if answer in ("yes", "no") else ("unclear", reply)
     match = VERDICT.fullmatch(reply)
     if match is None or BOTH.match(match[2]):
         return "unclear", reply or "no answer"
     return match[1].lower(), match[2].lstrip(" .,:;!*\"'-)")
+
+
+def filled_form(reply: str) -> dict | None:
+    """The object that a reply consists of, in a code fence or not; None where it's no such thing."""
+    try:
+        form = json.loads(reply.removeprefix("```json").removeprefix("```").removesuffix("```"))
+    except (ValueError, RecursionError):
+        return None
+    return form if isinstance(form, dict) else None
+
+
+class GradedFile:
+    """A verdict for each of the rows. What was judged before, by the same grader, is kept."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...], rows: list[Row], grader):
+        self.path, self.columns, self.rows, self.grader = path, columns, rows, grader
+        judged = read_csv(path, columns) if is_stamped(path, grader.depends_on) else ()
+        self.journal = Journal(path, judged, made_from=grader.depends_on)
+
+    def batches(self) -> Iterator[list[Row]]:
+        """The rows to judge. A grader with a `batch` gets whole batches, the same ones always: side by side with the same
+        texts, a text gets the same bits."""
+        size = self.grader.batch or 1
+        for start in range(0, len(self.rows), size):
+            batch = self.rows[start : start + size]
+            if not all(self.journal.rows.get(row["id"], {}).get("text") == row["text"] for row in batch):
+                yield batch
+
+    def take(self, row: Row, reply: Row) -> str:
+        """Keeps a verdict, and returns it. A grader that gave no answer is unclear, with the reason."""
+        answer, reason = verdict(reply["text"])
+        facts = {key: row[key] for key in self.columns if key in row}
+        self.journal.append(facts | {"grader": self.grader.name, "verdict": answer, "reason": reply.get("error", reason)})
+        return answer
+
+    def finish(self) -> str:
+        """Writes the file, in the order of the rows, and says in a line what it holds."""
+        judged = self.journal.rows
+        self.journal.finish(lambda: write_csv(self.path, self.columns, [judged[row["id"]] for row in self.rows]))
+        counts = Counter(judged[row["id"]]["verdict"] for row in self.rows)
+        return f"{self.path}: {len(self.rows):,} rows; " + ", ".join(f"{counts[v]:,} {v}" for v in ("yes", "no", "unclear"))

@@ -34,6 +34,41 @@ class CommandLine(BaseSettings):
         return (init_settings,)
 
 
+class Ollama(Section):
+    """Where and how `ollama/<model>` runs."""
+
+    hosts: list[str]
+    """addresses that share the work; none: OLLAMA_HOST, or this machine"""
+    num_ctx: PositiveInt
+    """context in tokens"""
+    keep_alive: str
+    """how long a model stays loaded behind its last answer"""
+
+
+class OpenAI(Section):
+    """Where `openai/<model>` runs."""
+
+    hosts: list[str]
+    """base URLs that share the work, of any server that speaks OpenAI's protocol; none: OPENAI_BASE_URL, or OpenAI itself"""
+    key: str
+    """name of the environment variable that holds the key"""
+
+
+class Ask(Section):
+    """How servers are asked."""
+
+    concurrency: PositiveInt
+    """requests at once on one host, to begin with; it's adjusted to what the host can take"""
+    max_concurrency: PositiveInt
+    """and at most"""
+    timeout: PositiveFloat
+    """seconds until an answer is given up as stuck"""
+    attempts: PositiveInt
+    """tries until a request that fails, while others are answered, is given up"""
+    give_up_after: PositiveFloat
+    """seconds of nothing but failures until a host is dropped"""
+
+
 class Shared(Section):
     """What every stage knows."""
 
@@ -59,6 +94,11 @@ class Shared(Section):
     """sentence encoder of every retriever: all-MiniLM-L6-v2 (comes with the requirements), a folder, or a hub name"""
     debug: bool
     """show the traceback of an error"""
+    validation_set: str
+    """YAML file of texts with every accepted emoji: they stay out of the training data, test graders and judge students"""
+    ollama: Ollama
+    openai: OpenAI
+    ask: Ask
 
     @property
     def folder(self) -> Path:
@@ -94,8 +134,20 @@ class Generate(Section):
     """folder with the texts of the offline teacher"""
     keywords: str
     """folder with the emoji keywords of the languages other than English"""
+    supports: dict[str, list[str]]
+    """languages that models know, by model name without provider and size"""
+    temperature: NonNegativeFloat
+    """models on a server: how freely they write"""
+    num_predict: PositiveInt
+    """models on a server: longest answer in tokens"""
+    force_languages: bool = False
+    """ask models for languages that they don't know, too"""
     retry_unusable: bool = False
     """ask again for the texts whose answer could not be used"""
+    fill: bool = False
+    """ask for more texts of the emoji that coverage.csv finds short of accepted rows"""
+    plan: bool = False
+    """ask for a few rows only, keep them, and print what the rest will take"""
 
 
 class Validate(Section):
@@ -105,13 +157,25 @@ class Validate(Section):
     """let a grader judge its own texts"""
     rank_at_most: PositiveInt
     """the retriever says yes when it ranks the text's emoji at least so high"""
+    canaries: float = Share
+    """pairs known to be wrong, and as many known to be right, as a share of each file: they show how far to trust a grader"""
+    temperature: NonNegativeFloat
+    """models on a server: how freely they judge"""
+    num_predict: PositiveInt
+    """models on a server: longest answer in tokens"""
+    plan: bool = False
+    """ask for a few rows only, keep them, and print what the rest will take"""
 
 
 class Combine(Section):
     quorum: PositiveInt
     """yes votes that a row needs"""
-    validation_set: str
-    """YAML file of texts with every accepted emoji: what stays out of the training data"""
+    weighting: Literal["votes", "dawid-skene"]
+    """count yes votes, or weigh them by how reliable each grader turns out to be"""
+    least_probability: float = Share
+    """dawid-skene: probability of a true yes that a row needs"""
+    worst_false_accept: float | None = Field(ge=0, le=1)
+    """leave out graders who say yes to more than this share of the pairs known to be wrong; null: keep all"""
     languages: list[str]
     """languages of the validation texts that the student is judged by; none: all"""
     near_duplicate: float = Share

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 SMALL = Path(__file__).parent / "small"
@@ -24,7 +25,7 @@ RECIPE = {
         },
     },
     "validate": {"rank_at_most": 20},
-    "combine": {"validation_set": str(SMALL / "validation_set.yaml")},
+    "validation_set": str(SMALL / "validation_set.yaml"),
     "train": {"num_train_epochs": 2, "evaluations": 4, "tiny": {"vocab_size": 400, "hidden_size": 32}},
     "evaluate": {"resamples": 200, "examples": 2},
 }
@@ -73,10 +74,14 @@ def world(tmp_path) -> World:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> World:
-    """A world in which all stages have run. Tests only read it."""
-    world = make_world(tmp_path_factory.mktemp("finished"))
-    for stage in STAGES:
-        world(stage)
+    """A world in which all stages have run, made once for all test processes. Tests only read it."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    with FileLock(shared / "finished.lock"):
+        world = make_world(shared / "finished")
+        for stage in STAGES if not (shared / "finished" / "done").exists() else ():
+            world(stage)
+        (shared / "finished" / "done").touch()
     return world
 
 

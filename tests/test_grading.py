@@ -48,7 +48,6 @@ UNCLEAR = [
     "1. yes",
     "Is it yes?",
     "As an AI model I can't judge.",
-    "<think>yes</think> no",
     "😀",
     "?",
     "ja",
@@ -90,6 +89,25 @@ def test_no(reply, reason):
 @pytest.mark.parametrize("reply", UNCLEAR)
 def test_unclear_gives_the_whole_reply_as_reason(reply):
     assert verdict(reply) == ("unclear", reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ('{"verdict": "yes", "reason": "A burger."}', ("yes", "A burger.")),
+        ('```json\n{"verdict": "No", "reason": ""}\n```', ("no", "")),
+        ("<think>yes? yes!</think>\nNo, it's a dog.", ("no", "it's a dog.")),
+        ('<think>Hm.</think>{"verdict": "yes", "reason": "ok"}', ("yes", "ok")),
+        ('{"verdict": "yes", "reason": "half an emoji: \\ud83d"}', ("yes", "half an emoji:")),
+    ],
+)
+def test_forms_are_read_and_thoughts_are_not(reply, expected):
+    assert verdict(reply) == expected
+
+
+@pytest.mark.parametrize("reply", ['{"verdict": "maybe"}', '{"yes": true}', '{"verdict": "yes', "{}", "<think>yes"])
+def test_a_form_that_does_not_say_yes_or_no_is_unclear(reply):
+    assert verdict(reply)[0] == "unclear"
 
 
 @pytest.mark.parametrize("reply", NEVER_YES)

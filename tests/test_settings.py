@@ -22,6 +22,7 @@ SHARED_FLAGS = [
     ("limit", "12", 12),
     ("encoder", "some/folder", "some/folder"),
     ("debug", None, True),
+    ("validation_set", "v.yaml", "v.yaml"),
 ]
 FLAGS = [
     ("emoji", "tables", "a.tsv", ["a.tsv"]),
@@ -36,11 +37,23 @@ FLAGS = [
     ("generate", "phrasebook", "folder", "folder"),
     ("generate", "keywords", "folder", "folder"),
     ("generate", "retry_unusable", None, True),
+    ("generate", "supports", '{"gemma3": ["english"]}', {"gemma3": ["english"]}),
+    ("generate", "temperature", "0.5", 0.5),
+    ("generate", "num_predict", "99", 99),
+    ("generate", "force_languages", None, True),
+    ("generate", "fill", None, True),
+    ("generate", "plan", None, True),
     ("validate", "graders", "most-frequent", ["most-frequent"]),
     ("validate", "grade_own", None, True),
     ("validate", "rank_at_most", "7", 7),
+    ("validate", "canaries", "0.1", 0.1),
+    ("validate", "temperature", "0.5", 0.5),
+    ("validate", "num_predict", "99", 99),
+    ("validate", "plan", None, True),
     ("combine", "quorum", "2", 2),
-    ("combine", "validation_set", "v.yaml", "v.yaml"),
+    ("combine", "weighting", "dawid-skene", "dawid-skene"),
+    ("combine", "least_probability", "0.9", 0.9),
+    ("combine", "worst_false_accept", "0.3", 0.3),
     ("combine", "languages", "german", ["german"]),
     ("combine", "near_duplicate", "0.25", 0.25),
     ("train", "student", "llm", "llm"),
@@ -73,6 +86,7 @@ FLAGS = [
     ("inference", "top", "5", 5),
 ]
 NESTED = {("train", "tiny"), ("inference", "text")}  # tested below, on their own
+SHARED_MAPS = {"ollama", "openai", "ask"}  # so are these
 
 
 def flag(key, typed):
@@ -107,9 +121,26 @@ def test_the_shared_keys_are_flags_of_every_stage(section):
 
 
 def test_the_tables_above_name_every_key_there_is():
-    assert {key for key, _, _ in SHARED_FLAGS} == set(Shared.model_fields)
+    assert {key for key, _, _ in SHARED_FLAGS} | SHARED_MAPS == set(Shared.model_fields)
     there_are = {(section, key) for section, model in SECTIONS.items() for key in model.model_fields}
     assert {(section, key) for section, key, _, _ in FLAGS} | NESTED == there_are
+
+
+@pytest.mark.parametrize(
+    ("flag", "typed", "value"),
+    [
+        ("ollama.hosts", "http://127.0.0.1:1", ["http://127.0.0.1:1"]),
+        ("ollama.keep_alive", "5m", "5m"),
+        ("openai.key", "MY_KEY", "MY_KEY"),
+        ("ask.concurrency", "9", 9),
+        ("ask.timeout", "1.5", 1.5),
+    ],
+)
+def test_how_servers_are_asked_is_set_by_flags_of_every_stage(flag, typed, value):
+    section, _, key = flag.partition(".")
+    settings = getattr(read_settings("generate", [f"--{flag}", typed]), section)
+    assert getattr(settings, key) == value
+    assert settings.model_dump().keys() == getattr(read_settings("validate", []), section).model_dump().keys()
 
 
 @pytest.mark.parametrize("key", ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"])

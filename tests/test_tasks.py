@@ -148,7 +148,7 @@ def test_a_request_names_emoji_language_and_style(type):
 
 
 def test_a_grading_request_holds_emoji_and_text():
-    (message,) = Summary().grading({"emoji": "❤️", "text": "I love you."})
+    (message,) = Summary().grading({"id": "5c1f0e9a77d2", "emoji": "❤️", "text": "I love you."})
     assert "❤️" in message["content"]
     assert "I love you." in message["content"]
 

@@ -1,7 +1,6 @@
 """What every task has: three strings and a few short pure methods. summary.py is the example to read."""
 
 import hashlib
-import random
 import re
 from collections.abc import Iterator
 
@@ -24,8 +23,10 @@ class Task:
     system: str  # the system prompt of the student
     question: str  # what a grader is asked about a row
 
-    def topics(self, table: Table, language: str, type: str, teacher: str, amount, seed: int) -> Iterator[Row]:
-        """What to write about, in a fixed order; each with an `id` that names it for good."""
+    def topics(
+        self, table: Table, language: str, type: str, teacher: str, amount, seed: int, more: dict[str, int] | None = None
+    ) -> Iterator[Row]:
+        """What to write about, in a fixed order; each with an `id` that names it for good. `more`: extra texts by emoji."""
         raise NotImplementedError
 
     def request(self, topic: Row) -> Messages:
@@ -75,5 +76,14 @@ def tidy(text: str) -> str:
 
 
 def draw(choices: tuple[str, ...], *seed: object) -> str:
-    """One of the choices, by a generator of its own: the same seed, the same choice, whatever was drawn before."""
-    return random.Random("|".join(map(str, seed))).choice(choices)
+    """One of the choices, by the hash of the seed: the same seed, the same choice, whatever was drawn before."""
+    return draw_each((choices,), *seed)[0]
+
+
+def draw_each(lists: tuple[tuple[str, ...], ...], *seed: object) -> list[str]:
+    """One choice of each list, independent of each other, by a single hash of the seed."""
+    number, drawn = int(topic_id(*seed), 16), []
+    for choices in lists:
+        number, place = divmod(number, len(choices))
+        drawn.append(choices[place])
+    return drawn

@@ -1,0 +1,79 @@
+"""One generated file while it's being written: what it has, what it lacks, and what of a teacher's replies goes into it."""
+
+from collections import Counter
+from pathlib import Path
+
+from emojisummary.artifacts import Journal, Row, json_line, read_rows, write_text, yaml_line
+from emojisummary.emojis import Lookup
+from emojisummary.replies import clean
+from emojisummary.stage import UserError
+from emojisummary.tasks.base import Task, Unusable
+
+
+class GeneratedFile:
+    """`topics` are all that the file should hold a row of, in order. Replies that can't be used go to a file beside it."""
+
+    def __init__(self, path: Path, topics: list[Row], teacher, task: Task, emoji_of: Lookup, retry_unusable: bool = False):
+        self.path, self.topics, self.teacher, self.task, self.emoji_of = path, topics, teacher, task, emoji_of
+        self.refused = path.with_suffix(".unusable.jsonl")
+        self.rows = Journal(path, read_rows(path) if path.exists() else ())
+        self.unusable = Journal(self.refused, read_rows(self.refused) if self.refused.exists() else ())
+        self.retry_unusable = retry_unusable
+
+    def lacking(self) -> list[Row]:
+        """The topics to ask the teacher about. One that says the same at once is asked about all of them."""
+        if self.teacher.reproducible:
+            return self.topics
+        answered = self.rows.rows.keys() | (set() if self.retry_unusable else self.unusable.rows.keys())
+        return [topic for topic in self.topics if topic["id"] not in answered]
+
+    def take(self, topic: Row, reply: Row) -> bool:
+        """Keeps a reply as a row, or the reason why it can't be one. Tells which."""
+        try:
+            if reply["text"] is None:
+                raise Unusable(reply["error"])
+            if not self.teacher.polished:
+                cut = reply.get("cut", False)
+                text = clean(reply["text"], type=topic["type"], language=topic["language"], emoji=self.emoji_of.split, cut=cut)
+                reply = {"text": text}
+            row = self.task.read(topic, reply, self.emoji_of)
+        except Unusable as reason:
+            self.unusable.append({"id": topic["id"], "reason": str(reason), "reply": reply["text"] or ""})
+            return False
+        if self.rows.rows.get(row["id"]) != row:
+            self.rows.append(row)
+        return True
+
+    def finish(self) -> str:
+        """Writes the file, in the order of its topics, and says in a line what it holds."""
+        rows, refused = self.rows.rows, self.unusable.rows
+        ids = dict.fromkeys(topic["id"] for topic in self.topics)
+        if not self.teacher.reproducible:
+            ids |= dict.fromkeys(rows)  # what an earlier, larger run was paid for stays
+        kept = [rows[id] for id in ids if id in rows]
+        if kept:
+            self.rows.finish(lambda: write_text(self.path, "".join(map(yaml_line, kept))))
+        left = [row for id, row in refused.items() if id not in rows]
+        if refused:
+            self.unusable.finish(lambda: write_text(self.refused, "".join(map(json_line, left))))
+        reasons = Counter(row["reason"] for row in left)
+        return f"{self.path}: {len(kept):,} rows" + "".join(
+            f"; unusable, {reason}: {n:,}" for reason, n in reasons.most_common()
+        )
+
+
+def check_languages(teachers: dict[str, list[str]], supports: dict[str, list[str]], force: bool) -> None:
+    """Raises UserError where a teacher is to write in a language that its model doesn't know: it would, but badly.
+
+    `supports` names languages by model, without provider and size: `ollama/llama3.1:8b` is `llama3.1`.
+    """
+    if force:
+        return
+    for name, languages in teachers.items():
+        model = name.partition("/")[2].partition(":")[0]
+        unknown = [language for language in languages if model in supports and language not in supports[model]]
+        if unknown:
+            raise UserError(
+                f"generate.teachers: {name} is not made for {', '.join(unknown)}; it knows {', '.join(supports[model])}. "
+                "Take them out, add them to `generate.supports`, or give --force_languages."
+            )

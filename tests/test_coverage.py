@@ -1,0 +1,42 @@
+"""How many rows of each emoji were written and accepted, and how many more are wanted."""
+
+import pytest
+
+from emojisummary.coverage import coverage, read_shortfall, shortfall, write_coverage
+from emojisummary.stage import UserError
+
+
+def row(id, emoji, language="english", teacher="ollama/gemma3"):
+    return {"id": id, "emoji": emoji, "language": language, "type": "paragraph", "teacher": teacher}
+
+
+ROWS = [row("a", "🍔"), row("b", "🍔"), row("c", "🍔", "german"), row("d", "🐶"), row("e", "🐶", teacher="ollama/qwen2.5")]
+
+
+def test_rows_are_counted_by_emoji_language_type_and_teacher():
+    lines = coverage(ROWS, accepted={"a", "c", "e"})
+    assert [(line["emoji"], line["language"], line["rows"], line["accepted"], line["pass_rate"]) for line in lines] == [
+        ("🍔", "english", 2, 1, 0.5),
+        ("🍔", "german", 1, 1, 1.0),
+        ("🐶", "english", 1, 0, 0.0),
+        ("🐶", "english", 1, 1, 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "accepted", "more"), [(12, 12, 0), (12, 9, 4), (12, 6, 12), (12, 0, 48), (1, 0, 4), (4, 1, 12)]
+)
+def test_more_are_asked_for_as_they_pass(rows, accepted, more):
+    assert shortfall(rows, accepted) == more
+
+
+def test_the_shortfall_is_read_for_one_file_whatever_the_spelling_of_its_teacher(tmp_path):
+    write_coverage(tmp_path, coverage(ROWS, accepted={"a", "c"}))
+    assert read_shortfall(tmp_path, "english", "paragraph", "ollama-gemma3") == {"🍔": 2, "🐶": 4}
+    assert read_shortfall(tmp_path, "german", "paragraph", "ollama/gemma3") == {"🍔": 0}
+    assert read_shortfall(tmp_path, "french", "paragraph", "ollama/gemma3") == {}
+
+
+def test_without_coverage_the_error_names_what_makes_it(tmp_path):
+    with pytest.raises(UserError, match=r"4_combine\.py"):
+        read_shortfall(tmp_path, "english", "paragraph", "phrasebook")
