@@ -169,17 +169,6 @@ def test_training_goes_on_from_its_last_checkpoint_and_ends_the_same(finished, w
         assert world.path(name).read_bytes() == finished.path(name).read_bytes(), name
 
 
-def test_ctrl_c_exits_with_130_and_says_that_all_is_kept(world):
-    for stage in ("1_emoji", "2_generate"):
-        world(stage)
-    process = subprocess.Popen(world.command("3_validate"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.5)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130, errors
-    assert "kept" in errors
-
-
 @pytest.mark.parametrize(
     ("stage", "maker"),
     [
