@@ -76,7 +76,7 @@ class Shared(Section):
     """name of the run: all it makes lies in <runs_folder>/<run>/"""
     runs_folder: str
     """folder of all runs"""
-    task: Literal["summary"]
+    task: Literal["summary", "combination", "chat", "story"]
     """what is being learned"""
     seed: int = Field(ge=0)
     """where all chance starts from"""
@@ -130,6 +130,8 @@ class Generate(Section):
     """who writes, and in which languages"""
     texts: dict[str, Amount]
     """texts per emoji by text type"""
+    source: str | None
+    """the task's own material: pairs, stories or conversations; not for `summary`"""
     phrasebook: str
     """folder with the texts of the offline teacher"""
     keywords: str
@@ -155,6 +157,8 @@ class Validate(Section):
     """who judges; none judges texts of its own, unless grade_own"""
     grade_own: bool
     """let a grader judge its own texts"""
+    least_similarity: float = Share
+    """the grader `meaning` says yes when a rewritten text's cosine with its original is at least so high"""
     rank_at_most: PositiveInt
     """the retriever says yes when it ranks the text's emoji at least so high"""
     canaries: float = Share
