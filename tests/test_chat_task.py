@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from emojisummary.chat_measure import ChatMeasure
 from emojisummary.combining import near_duplicates
 from emojisummary.emojis import Lookup, read_tables
 from emojisummary.settings import Amount
@@ -129,6 +128,8 @@ def test_reductions_are_counted_with_the_models_own_tokens():
     accepted = json.dumps(["one two 💻", "one two three four five six", "one two"])
     rows = [{"id": "a", "text": "x", "answers": accepted, "language": "english", "form": "reply"}]
     speed = {"texts": 1, "seconds": 1, "texts_per_second": 1}
+    from emojisummary.chat_measure import ChatMeasure
+
     metrics = ChatMeasure(TASK, rows, Settings())("m", Counting(), ["one two three"], speed)["metrics"]
     assert metrics["reduction"]["value"] == 0.5
     assert metrics["against_terse"]["value"] == -0.5

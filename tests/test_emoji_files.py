@@ -56,7 +56,7 @@ def test_unicodes_list(tmp_path):
     ("name", "content", "said"),
     [
         ("emoji_df.csv", KAGGLE + "😂,tears,Smileys,face,1F600\n", "line 5"),
-        ("emoji_df.csv", "emoji,name\n😀,x\n", "group"),
+        ("emoji_df.csv", "emoji,name\n😀,x\n", "codepoints"),
         ("emoji-test.txt", EMOJI_TEST + "1F602 ; fully-qualified\n", "line 12"),
         ("emoji.json", "[]", "unknown kind"),
     ],

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from emojisummary.emojis import Lookup, read_tables
+from emojisummary.emojis import Lookup, plain, read_tables
 from emojisummary.models.written import Written
 from emojisummary.settings import Amount
 from emojisummary.tasks import TASKS
-from emojisummary.tasks.story import repetition
+from emojisummary.tasks.story import names, repetition
 from tests.conftest import ROOT
 
 TABLE, _ = read_tables([str(ROOT / "data/16_all_emoji.tsv")], str(ROOT / "data/2021_ranked.tsv"))
@@ -41,7 +41,7 @@ def test_twelve_combinations_have_five_references_each_and_none_is_trained_on():
     ("change", "fault"),
     [
         (lambda story: story[:200] + ".", "words instead of"),
-        (lambda story: story.replace("elephant", "friend").replace("Elephant", "Friend"), "says nothing of 🐘"),
+        (lambda story: " ".join(word for word in story.split() if not names(word, "🐘")), "says nothing of 🐘"),
         (lambda story: story[:-20] + " and then the gun was gone.", "not for children: gun"),
         (lambda story: story[:-1] + " and so they sat and so they sat and so they sat" * 6 + ".", "repeats itself"),
         (lambda story: story.rstrip('."') + " and then", "has no end"),
@@ -58,7 +58,7 @@ def test_every_story_is_asked_for_by_its_hero():
     topics = list(TASK.topics(TABLE, "english", "story", "written", amount, 7, None, SOURCE))
     rows = [TASK.read(topic, reply, EMOJI_OF) for topic, reply in teacher.answer(topics) if reply]
     assert len(rows) == len(STORIES)
-    assert {row["text"] for row in rows} == {as_row(story)["text"] for story in STORIES}
+    assert {plain(row["text"]) for row in rows} == {plain(as_row(story)["text"]) for story in STORIES}
     assert not teacher.problems
 
 
@@ -103,7 +103,7 @@ def test_bleu_equals_sacrebleus_command(tmp_path):
 
 
 def test_a_line_that_is_no_story_is_counted_with_its_number(tmp_path):
-    good = json.dumps({"role": "🦔", "place": "🏰", "purpose": "📚", "story": "One."})
+    good = json.dumps({"role": "🦔", "place": "🏰", "purpose": "📚", "story": "One."}, ensure_ascii=False)
     (tmp_path / "stories.jsonl").write_text(f'{good}\nnot JSON\n{{"role": "🦔"}}\n{good.replace("🏰", "castle")}\n')
     teacher = Written(TASK, str(tmp_path / "stories.jsonl"), TABLE)
     assert [len(stories) for stories in teacher.examples.values()] == [1]

@@ -46,7 +46,7 @@ PURPOSES = (
 )
 SHORTEST, LONGEST = 60, 220  # words
 MOST_REPETITION = 0.15  # share of the 4-grams that came before: the paper's model went round in circles
-MARK = re.compile(r"[.!?…]['\"”’)]*$")
+MARK = re.compile(r"[.!?…]['\"”’)]*\s*$")
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
