@@ -6,6 +6,7 @@ of the script (`--learning_rate 1e-4`) wins over both. These classes say which k
 
 import argparse
 import difflib
+import re
 from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -322,6 +323,9 @@ def read_settings(section: str, flags: list[str], description: str | None = None
         **_as_defaults(SECTIONS[section], config[section]),
     )
     texts, flags = _take_texts(flags) if "text" in stage.model_fields else ([], _repeated(flags))
+    flags = [
+        re.sub(r"^--(\w)(?==|$)", r"-\1", flag) for flag in flags
+    ]  # the library wants a single dash before a single letter
     asks_for_help = {"-h", "--help"} & set(flags)
     try:
         settings = CliApp.run(stage, cli_args=flags, cli_exit_on_error=bool(asks_for_help))

@@ -24,14 +24,16 @@ def load_model(folder: Path, device: str = "cpu", merge: bool = True, dtype=None
     from peft import PeftModel
 
     if load_in_4bit:
-        options["quantization_config"] = four_bits()
+        options |= {"quantization_config": four_bits(), "device_map": {"": device}}
     name = unquantised(read_yaml(folder / "student.yaml")["base"])
     try:
         base = AutoModelForCausalLM.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} is an adapter of {name!r}, which can't be loaded. {error}") from None
     model = PeftModel.from_pretrained(base, folder)
-    return (model.merge_and_unload(progressbar=False) if merge else model).to(device).eval()
+    if merge:
+        model = model.merge_and_unload(progressbar=False)
+    return (model if load_in_4bit else model.to(device)).eval()
 
 
 def unquantised(base: str) -> str:

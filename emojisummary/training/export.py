@@ -33,6 +33,7 @@ class Export:
     def __init__(self, model: Path, settings, texts: list[str], made_from: str):
         self.model, self.settings, self.texts = model, settings, texts
         self.made_from = f"{made_from} {settings.parity.model_dump()}"
+        self.about = read_yaml(model / "student.yaml")
         self.folder = model / "export"
         self.merged = self.folder / "merged"
         self.gguf = self.folder / f"{settings.run}-{settings.gguf_type}.gguf"
@@ -46,12 +47,11 @@ class Export:
 
     @cached_property
     def student(self) -> LanguageModel:
-        """The model as it was trained: an adapter beside its base."""
-        about = read_yaml(self.model / "student.yaml")
-        student = LanguageModel.load(self.model, self.settings.run)
-        if (self.model / "adapter_config.json").exists():
-            student.model = load_model(self.model, merge=False, load_in_4bit=about["load_in_4bit"])
-        return student
+        """What renders the prompts: the trained model without its weights."""
+        from transformers import AutoTokenizer
+
+        tokenizer, task = AutoTokenizer.from_pretrained(self.model), TASKS[self.about["task"]]
+        return LanguageModel(self.settings.run, None, tokenizer, task, self.about["emoji"], self.about["max_length"])
 
     @cached_property
     def chats(self) -> list:
@@ -59,18 +59,19 @@ class Export:
 
     @cached_property
     def trained(self) -> list[Said]:
-        return by_transformers(self.student.model, self.student.tokenizer, self.chats)
+        """What the model says as it was trained: an adapter beside its base, in 4 bits if it was in training."""
+        model = load_model(self.model, roomy_device(self.model), merge=False, load_in_4bit=self.about["load_in_4bit"])
+        return by_transformers(model, self.student.tokenizer, self.chats)
 
     def make_merged(self) -> None:
         if self._is_done(self.merged):
             return
         part = self.folder / "merged.part"
         shutil.rmtree(part, ignore_errors=True)
-        model = load_model(self.model, dtype="auto")
-        model.save_pretrained(part)
+        load_model(self.model, dtype="auto").save_pretrained(part)
         self.student.tokenizer.save_pretrained(part)
         if self.chats:
-            self._gate("merged", by_transformers(load_model(part), self.student.tokenizer, self.chats))
+            self._gate("merged", lambda: by_transformers(load_model(part, roomy_device(part), dtype="auto"), *self._asked))
         shutil.rmtree(self.merged, ignore_errors=True)
         os.replace(part, self.merged)
         self._done(self.merged)
@@ -81,22 +82,31 @@ class Export:
         part = self.gguf.with_name(self.gguf.name + ".part")
         write_gguf(self.merged, part, self.settings.gguf_type, self.settings.llama_cpp)
         if self.chats:
-            self._gate(self.gguf.name, by_llama_cpp(part, self.student.tokenizer, self.chats))
+            self._gate(self.gguf.name, lambda: by_llama_cpp(part, *self._asked))
         os.replace(part, self.gguf)
         self._done(self.gguf)
 
     def make_ollama(self) -> None:
+        path = self.folder / "Modelfile"
+        if path.exists() and self.gguf.name in path.read_text() and self._is_done(path):
+            return
         tokenizer, task = self.student.tokenizer, self.student.task
         template = ollama_template(tokenizer)
         for chat, said in zip(self.chats, self.trained if self.chats else [], strict=True):
             rendered = with_values(template, chat)
             if rendered != said.prompt.removeprefix(tokenizer.bos_token or ""):
                 raise UserError(f"Modelfile: its template renders {rendered!r}, in training it was {said.prompt!r}.")
-        write_text(self.folder / "Modelfile", modelfile(self.gguf.name, template, task.system, tokenizer))
-        self._done(self.folder / "Modelfile")
+        write_text(path, modelfile(self.gguf.name, template, task.system, tokenizer))
+        self._done(path)
 
-    def _gate(self, name: str, said: list[Said]) -> None:
-        write_yaml(self.folder / f"{name}.parity.yaml", gate(name, self.trained, said, self.settings.parity))
+    @property
+    def _asked(self) -> tuple:
+        return self.student.tokenizer, self.chats
+
+    def _gate(self, name: str, answers) -> None:
+        """Compares. One model after the other is in memory: the trained one answers first, and is gone when `answers` loads."""
+        trained = self.trained
+        write_yaml(self.folder / f"{name}.parity.yaml", gate(name, trained, answers(), self.settings.parity))
 
     def _is_done(self, path: Path) -> bool:
         if done := is_stamped(path, self.made_from):
@@ -109,6 +119,15 @@ class Export:
             f"answers {len(self.chats)} prompts as the trained model does" if self.chats else "not compared with the model"
         )
         print(f"{path}: {checked}")
+
+
+def roomy_device(folder: Path) -> str:
+    """The GPU where the weights of the folder fit into what is free there, else the CPU. An adapter's base counts as small: it
+    was trained there."""
+    import torch
+
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return "cuda" if torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > 1.3 * size else "cpu"
 
 
 def rehearse(model, tokenizer, settings) -> None:
