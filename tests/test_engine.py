@@ -12,9 +12,10 @@ import pytest
 from emojisummary.artifacts import GRADED, read_csv
 from emojisummary.grading import FORM, verdict
 from emojisummary.models import connect
+from emojisummary.models.llamacpp import Engine
 from emojisummary.settings import read_settings
 from emojisummary.stage import UserError
-from tests.tiny_gguf import CONTEXT, Engine, write_model
+from tests.tiny_gguf import CONTEXT, write_model
 
 for package in ("xllamacpp", "gguf"):
     reason = f"{package} can't be imported: no real engine to test against (see requirements-dev.txt)"

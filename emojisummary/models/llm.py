@@ -7,6 +7,7 @@ from emojisummary.artifacts import read_yaml
 from emojisummary.chat import answer_ids, prompt_ids
 from emojisummary.decoding import Scorer, Trie
 from emojisummary.models.ranker import Ranker
+from emojisummary.models.weights import load_model
 from emojisummary.tasks import TASKS
 
 
@@ -19,14 +20,13 @@ class LanguageModel(Ranker):
 
     @classmethod
     def load(cls, folder: Path, name: str, device: str = "cpu") -> "LanguageModel":
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
         about = read_yaml(folder / "student.yaml")
-        model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa").to(device).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        return cls(name, model, tokenizer, TASKS[about["task"]], about["emoji"], about["max_length"])
+        return cls(name, load_model(folder, device), tokenizer, TASKS[about["task"]], about["emoji"], about["max_length"])
 
     @cached_property
     def scorer(self) -> Scorer:
