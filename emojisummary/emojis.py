@@ -20,6 +20,8 @@ COUPLES = {  # with a skin tone for each, these are spelled out; without, they a
     "👩‍🤝‍👩": "👭", "👩‍🤝‍👨": "👫", "👨‍🤝‍👨": "👬", "🧑‍❤‍💋‍🧑": "💏", "🧑‍❤‍🧑": "💑", "🫱‍🫲": "🤝",
 }  # fmt: skip
 
+SKIN_TONE_TABLE = Path(__file__).parent.parent / "data" / "skin_tones.tsv"
+
 Table = dict[str, dict]  # emoji -> hex, name, category, subcategory, keywords, rank, parent, version; in Unicode's order
 
 
@@ -132,3 +134,12 @@ class Lookup:
 def by_rank(table: Table) -> list[str]:
     """All emoji, most used first; the unranked follow in the table's order."""
     return sorted(table, key=lambda e: table[e]["rank"] or 10**6)
+
+
+def skin_tones(tone: str) -> dict[str, str]:
+    """Emoji -> the same in a skin tone (light, medium-light, medium, medium-dark or dark), for those that come in several.
+
+    >>> skin_tones("medium")["👍"]
+    '👍🏽'
+    """
+    return {row["emoji"]: row[tone] for _, row in read_tsv(SKIN_TONE_TABLE, ("emoji", tone))}
