@@ -66,14 +66,14 @@ class Scorer:
 
     def __call__(self, prompts: list[list[int]]):
         """How likely each wanted emoji is as the whole answer: log-probabilities of shape (prompts, wanted) that sum to 1."""
-        return self._batches(prompts, self._answers).log_softmax(dim=-1)
+        return self._batches(prompts, self._answers, len(self.wanted)).log_softmax(dim=-1)
 
     def following(self, prompts: list[list[int]]):
         """What comes next in a sequence of emoji: shape (prompts, wanted + 1), the end last; log-probabilities that sum to 1.
 
         An emoji comes next where the model goes on with its tokens, and not with those of a longer emoji that it begins.
         """
-        return self._batches(prompts, self._next).log_softmax(dim=-1)
+        return self._batches(prompts, self._next, len(self.wanted) + 1).log_softmax(dim=-1)
 
     def _answers(self, edges):
         return self._sums(edges, self.whole)[:, self.wanted]
@@ -90,9 +90,9 @@ class Scorer:
         emoji, edge = steps.T
         return torch.zeros(len(edges), self.trie.count, dtype=edges.dtype).index_add_(1, emoji, edges[:, edge])
 
-    def _batches(self, prompts, finish):
+    def _batches(self, prompts, finish, width: int):
         """`finish` of each prompt's edges: first with what's negligible divided evenly, and again in full where it wasn't."""
-        scores = None
+        scores = torch.empty(len(prompts), width)
         with torch.inference_mode():
             for batch in batches(prompts):
                 some = [prompts[i] for i in batch]
@@ -100,7 +100,6 @@ class Scorer:
                 part = finish(edges.double())
                 for i in self._doubtful(part, known).tolist():
                     part[i] = finish(self._edges([some[i]], 0)[0].cpu().double())[0]
-                scores = torch.empty(len(prompts), part.shape[1]) if scores is None else scores
                 scores[batch] = part.float()
         return scores
 
@@ -233,4 +232,5 @@ def batches(prompts: list[list[int]]) -> Iterator[list[int]]:
             yield batch
             batch = []
         batch.append(i)
-    yield batch
+    if batch:
+        yield batch
