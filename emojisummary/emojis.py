@@ -22,6 +22,7 @@ COUPLES = {  # with a skin tone for each, these are spelled out; without, they a
 
 PICTURE = "[^\\s](?:\ufe0f|[\U0001f3fb-\U0001f3ff])?[\U000e0020-\U000e007f]*"
 ONE_EMOJI = re.compile(f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{PICTURE}(?:{ZWJ}{PICTURE})*")
+SKIN_TONE_TABLE = Path(__file__).parent.parent / "data" / "skin_tones.tsv"
 
 Table = dict[str, dict]  # emoji -> hex, name, category, subcategory, keywords, rank, parent, version; in Unicode's order
 
@@ -122,3 +123,12 @@ class Lookup:
 def by_rank(table: Table) -> list[str]:
     """All emoji, most used first; the unranked follow in the table's order."""
     return sorted(table, key=lambda e: table[e]["rank"] or 10**6)
+
+
+def skin_tones(tone: str) -> dict[str, str]:
+    """Emoji -> the same in a skin tone (light, medium-light, medium, medium-dark or dark), for those that come in several.
+
+    >>> skin_tones("medium")["👍"]
+    '👍🏽'
+    """
+    return {row["emoji"]: row[tone] for _, row in read_tsv(SKIN_TONE_TABLE, ("emoji", tone))}

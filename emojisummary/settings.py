@@ -7,6 +7,7 @@ of the script (`--learning_rate 1e-4`) wins over both. These classes say which k
 import argparse
 import difflib
 import re
+import warnings
 from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, SettingsConfigDict, SettingsError
 
 from emojisummary.stage import UserError
+
+warnings.filterwarnings("ignore", 'Field name "json"')  # the flag's name, and that of a method which pydantic has given up
 
 DEFAULTS = Path(__file__).parent.parent / "config.yaml"
 Share = Field(ge=0, le=1)
@@ -304,6 +307,16 @@ class Inference(Section):
     """JSONL file to write; standard output if not given"""
     top: PositiveInt
     """how many ranked emoji"""
+    json: bool
+    """one JSON object for each text, also at the prompt"""
+    only: str | None
+    """file of emoji, one a line: no others are given"""
+    exclude_category: list[str]
+    """categories, such as flags, whose emoji aren't given (repeatable)"""
+    skin_tone: Literal["light", "medium-light", "medium", "medium-dark", "dark"] | None
+    """the skin tone of the answers, where an emoji comes in several"""
+    min_probability: float = Share
+    """no fitting emoji where the best one's probability is below"""
 
 
 SECTIONS = {
@@ -362,7 +375,7 @@ def _take_texts(flags: list[str]) -> tuple[list[str], list[str]]:
             return texts + flags[position + 1 :], others
         is_text = not takes_value and not flag.startswith("-")
         (texts if is_text else others).append(flag)
-        takes_value = not is_text and not takes_value and "=" not in flag and not flag.endswith("debug")
+        takes_value = not is_text and not takes_value and "=" not in flag and not flag.endswith(("debug", "json"))
     return texts, others
 
 
