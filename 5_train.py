@@ -28,7 +28,8 @@ def main(settings):
     folder, model = settings.folder, settings.folder / "model"
     files = [folder / name for name in ("training_data.csv", "validation_data.csv", "emoji_data.yaml")]
     table = read_emoji(folder)
-    rows, problems = training_rows(read_csv(files[0], ("text", "answer"), "python 4_combine.py"), Lookup(table))
+    task = TASKS[settings.task]
+    rows, problems = training_rows(read_csv(files[0], ("text", "answer"), "python 4_combine.py"), task, Lookup(table))
     validation = split(read_csv(files[1], ("text", "answers"), "python 4_combine_eval.py"), "dev")[: settings.eval_rows]
     if not validation:
         raise UserError(f"{files[1]} has no text of the part `dev`: the best checkpoint is chosen by them.")
@@ -44,7 +45,9 @@ def main(settings):
     print(
         f"{len(rows):,} rows, {len(validation):,} validation texts" + "".join(f"; {n:,} rows {p}" for p, n in problems.items())
     )
-    what = (rows, validation, table, TASKS[settings.task], settings, model, made_from)
+    what = (rows, validation, table, task, settings, model, made_from)
+    if settings.student == "retriever" and task.in_training != "accuracy@1":
+        raise UserError(f"A retriever answers with one emoji: the task {task.name} needs --student llm.")
     if settings.student == "retriever":
         from emojisummary.training.retriever import train
 

@@ -46,7 +46,7 @@ def answer_file(model, settings):
         for answer in model.answers(items, settings.top, settings.min_probability):
             output.write(json.dumps(answer, ensure_ascii=False) + "\n")
             errors += "error" in answer
-            fitting += answer.get("emoji") is not None
+            fitting += (answer.get("emoji") or answer.get("answer")) is not None
             unfitting += answer.get("emoji", "") is None
     none = f"{unfitting:,} without a fitting emoji, " if settings.min_probability else ""
     print(f"{settings.input}: {fitting:,} texts answered, {none}{errors:,} errors", file=sys.stderr)
@@ -95,6 +95,8 @@ def as_text(answer, settings):
         return json.dumps(answer, ensure_ascii=False)
     if "error" in answer:
         return f"error: {answer['error']}"
+    if "answer" in answer:  # of another task: a combination, a reply, a story
+        return answer["answer"]
     best = answer["emoji"] or "no fitting emoji"
     if settings.top == 1:
         return best

@@ -84,7 +84,7 @@ class Measure:
     def scored(self, given: list, model) -> dict[str, list[float]]:
         """Each metric's scores of the texts."""
         both = zip(self.accepted, given, self.texts, strict=True)
-        per_text = [self.task.score(accepted, one, text) for accepted, one, text in both]
+        per_text = [self.task.score(accepted, self.task.bare(one), text) for accepted, one, text in both]
         return {metric: [score[metric] for score in per_text] for metric in per_text[0]}
 
     def more(self, model, given: list) -> dict:
@@ -130,9 +130,8 @@ class RankingMeasure(Measure):
         self.dev = [row for row in dev if row["text"] not in seen]
 
     def scored(self, given: list, model) -> dict[str, list[float]]:
-        ranked = [[emoji for emoji, _ in best] for best in given]
-        first = [best[0] for best in ranked]
-        return super().scored(ranked, model) | {metric: same(self.accepted, first, key) for metric, key in self.keys.items()}
+        first = [best[0][0] for best in given]
+        return super().scored(given, model) | {metric: same(self.accepted, first, key) for metric, key in self.keys.items()}
 
     def more(self, model, given: list) -> dict:
         first = [best[0][0] for best in given]

@@ -193,6 +193,7 @@ class Combine(Section):
 class Tiny(Section):
     """Size of the model that `base: tiny` builds from scratch."""
 
+    architecture: Literal["llama", "gpt2"]
     vocab_size: PositiveInt
     hidden_size: PositiveInt
     num_hidden_layers: PositiveInt
@@ -267,6 +268,10 @@ class Train(Section):
     """validation texts in each of these measurements, at most"""
     early_stopping_patience: PositiveInt | None
     """measurements of accuracy without a better one until training stops; null: it goes on to the end"""
+    general_share: float = Field(ge=0, lt=1)
+    """llm: share of the lessons that are general questions with plain answers"""
+    general_rows: str
+    """llm: TSV file of them, prompt and answer"""
     save_total_limit: PositiveInt
     """checkpoints kept on disk"""
     report_to: Literal["none", "tensorboard", "wandb"]
@@ -278,6 +283,15 @@ class Train(Section):
     gguf_type: Literal["f16", "q8_0", "q4_k_m"]
     """llm: how the weights are stored in the GGUF file"""
     parity: Parity
+
+
+class Study(Section):
+    epochs: list[PositiveInt]
+    """numbers of passes over the rows to compare"""
+    general_prompts: str
+    """TSV file of prompts that have nothing to do with emoji"""
+    emoji_prompts: str
+    """TSV file of texts to answer with emoji"""
 
 
 class Plot(Section):
@@ -320,8 +334,8 @@ class Inference(Section):
 
 
 SECTIONS = {
-    "emoji": Emoji, "generate": Generate, "validate": Validate, "combine": Combine, "train": Train, "plot": Plot,
-    "evaluate": Evaluate, "inference": Inference,
+    "emoji": Emoji, "generate": Generate, "validate": Validate, "combine": Combine, "train": Train, "study": Study,
+    "plot": Plot, "evaluate": Evaluate, "inference": Inference,
 }  # fmt: skip
 
 
@@ -330,7 +344,7 @@ def read_settings(section: str, flags: list[str], description: str | None = None
 
     Raises UserError for an unknown key, a wrong type or a broken file: key, value and what was expected.
     """
-    recipe, flags = _take_recipe(flags)
+    recipe, flags = take_recipe(flags)
     config = read_config(recipe)
     stage = create_model(
         section,
@@ -356,7 +370,7 @@ def read_settings(section: str, flags: list[str], description: str | None = None
     return settings
 
 
-def _take_recipe(flags: list[str]) -> tuple[str | None, list[str]]:
+def take_recipe(flags: list[str]) -> tuple[str | None, list[str]]:
     """The value of --config, and the other flags."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--config")

@@ -4,8 +4,8 @@
     python -m emojisummary.study --config recipes/overfitting.yaml
 
 reads   runs/<run>/: emoji_data.yaml, training_data.csv and validation_data.csv of stages 1 to 4
-writes  runs/<run>-<epochs>/model/ for each number of epochs, with 5_train.py; then, in runs/<run>/, study.yaml with all figures,
-        plots/overfitting.png and study.md: the table, the answers, and what follows from them
+writes  runs/<run>-<epochs>/model/ for each number of epochs, with 5_train.py; then, in runs/<run>/, study.yaml with all
+        figures, plots/overfitting.png and study.md: the table, the answers, and what follows from them
 
 The untuned base is the yardstick: a model that has learned too much answers with emoji where nobody asked for any (leaks), says
 something else than before (KL divergence), and says always the same (distinct-2).
@@ -22,11 +22,12 @@ from emojisummary.artifacts import read_csv, read_emoji, read_tsv, write_text, w
 from emojisummary.emojis import Lookup
 from emojisummary.metrics import distinct
 from emojisummary.models.llm import LanguageModel
+from emojisummary.settings import take_recipe
 from emojisummary.stage import UserError, run
 from emojisummary.study_text import as_markdown, draw
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.story import words
-from emojisummary.training.common import mean_of
+from emojisummary.training.common import mean_scores
 from emojisummary.validation import split
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +42,7 @@ def main(settings):
     validation = split(read_csv(settings.folder / "validation_data.csv", ("text", "answers")), "test")[: settings.limit]
     emoji_of = Lookup(read_emoji(settings.folder))
 
-    base = LanguageModel.load(next(iter(folders.values())) / "base", "base")
+    base = LanguageModel.untuned(next(iter(folders.values())) / "model", "untuned")
     measured = {0: measure(base, base, prompts, texts, validation, emoji_of)}
     for epochs, folder in folders.items():
         model = LanguageModel.load(folder / "model", f"{epochs} epochs")
@@ -65,8 +66,16 @@ def train(epochs, settings) -> Path:
         if not (settings.folder / name).exists():
             raise UserError(f"{settings.folder / name} is missing. Make it with stages 1 to 4, or all of it with: make study")
         shutil.copyfile(settings.folder / name, folder / name)
-    recipe = ["--config", settings.recipe] if settings.recipe else []
-    flags = [*recipe, "--runs_folder", settings.runs_folder, "--run", folder.name, "--num_train_epochs", str(epochs)]
+    recipe, _ = take_recipe(sys.argv[1:])
+    flags = [
+        *(["--config", recipe] if recipe else []),
+        "--runs_folder",
+        settings.runs_folder,
+        "--run",
+        folder.name,
+        "--num_train_epochs",
+        str(epochs),
+    ]
     done = subprocess.run([sys.executable, str(ROOT / "5_train.py"), *flags], cwd=ROOT, check=False)
     if done.returncode:
         raise UserError(f"The training of {epochs} epochs stopped; the same command goes on with it.")
@@ -85,9 +94,8 @@ def measure(model, base, prompts, texts, validation, emoji_of) -> dict:
     task = model.task
     answers = model.write(chats(prompts), max_new_tokens=ANSWER)
     given = task.ask(model, [row["text"] for row in validation])
-    scores = mean_of([task.score(task.accepted(row), one, row["text"]) for row, one in zip(validation, given, strict=True)])
     return {
-        **{name: round(value, 4) for name, value in scores.items()},
+        **{name: round(value, 4) for name, value in mean_scores(task, validation, given).items()},
         "leak_rate": round(mean(bool(emoji_of.split(answer)) for answer in answers), 4),
         "kl_to_base": round(divergence(base, model, prompts), 4),
         "distinct-2": distinct([words(answer) for answer in answers], 2),

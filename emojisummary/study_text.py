@@ -79,8 +79,8 @@ def _discussion(study: dict) -> str:
         metric = study["metric"]
         lines.append(f"On validation texts {metric} goes from {before[metric]} to {after[metric]}.")
     lines.append(
-        f"**{study['recommended']} epochs** are recommended: the fewest whose score is within one standard error of the best, or, "
-        "for a task without such a score, those of the lowest validation loss."
+        f"**{study['recommended']} epochs** are recommended: the fewest whose score is within one standard error of the best, "
+        "or, for a task without such a score, those of the lowest validation loss."
     )
     return "\n\n".join(lines) + "\n"
 

@@ -2,15 +2,19 @@
 
 from copy import copy
 from functools import cached_property
+from math import exp
 from pathlib import Path
+from statistics import mean
 
 from emojisummary.artifacts import read_yaml
 from emojisummary.chat import answer_ids, prompt_ids
 from emojisummary.decoding import Trie
+from emojisummary.emojis import Lookup
 from emojisummary.models.ranker import Ranker
 from emojisummary.models.weights import load_model
 from emojisummary.scoring import Scorer
 from emojisummary.tasks import TASKS
+from emojisummary.tasks.base import tidy
 from emojisummary.writing import generate, write
 
 
@@ -31,6 +35,17 @@ class LanguageModel(Ranker):
         about = read_yaml(folder / "student.yaml")
         tokenizer = AutoTokenizer.from_pretrained(folder)
         return cls(name, load_model(folder, device), tokenizer, TASKS[about["task"]], about["emoji"], about["max_length"])
+
+    @classmethod
+    def untuned(cls, folder: Path, name: str, device: str = "cpu") -> "LanguageModel":
+        """The base that the student in a folder was made from: kept there if it was built from scratch."""
+        if (folder / "base").exists():
+            return cls.load(folder / "base", name, device)
+        from transformers import AutoModelForCausalLM
+
+        student = cls.load(folder, name, device)
+        student.model = AutoModelForCausalLM.from_pretrained(read_yaml(folder / "student.yaml")["base"]).to(device).eval()
+        return student
 
     def restrict(self, emoji) -> "LanguageModel":
         """What is left out isn't looked into: that's faster, and exact even where it has most of the probability."""
@@ -107,6 +122,40 @@ class LanguageModel(Ranker):
                 given[i] += self.emoji[index : index + 1]
             going_on = [i for i, index in zip(going_on, best, strict=True) if index < len(self.emoji)]
         return given
+
+    def count_tokens(self, text: str) -> int:
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def likelihood(self, lessons: list) -> dict[str, float]:
+        """How well known answers are foreseen: `perplexity` a token, and `token_accuracy`, the share of tokens that are the
+        likeliest one. `lessons`: pairs of a chat and its answer; the end of turn counts."""
+        import torch
+
+        losses, right = [], []
+        for chat, answer in lessons:
+            prompt, said = fit(prompt_ids(self.tokenizer, chat), self.max_length), answer_ids(self.tokenizer, chat, answer)
+            ids = torch.tensor([prompt + said], device=self.model.device)
+            with torch.inference_mode():
+                logits = self.model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
+            labels = ids[0, len(prompt) :]
+            losses += torch.nn.functional.cross_entropy(logits, labels, reduction="none").tolist()
+            right += (logits.argmax(-1) == labels).tolist()
+        return {"perplexity": round(exp(mean(losses)), 2), "token_accuracy": round(mean(right), 4)}
+
+    def _answer_batch(self, items: list[dict], top: int, min_probability: float):
+        if self.task.ranks:
+            yield from super()._answer_batch(items, top, min_probability)
+            return
+        emoji_of = Lookup(self.every)
+        faults = [self._fault(item, emoji_of) for item in items]
+        answers = iter(self.task.ask(self, [item["text"] for item, fault in zip(items, faults, strict=True) if not fault]))
+        for item, fault in zip(items, faults, strict=True):
+            yield {"text": None, "error": fault} | item if fault else item | {"answer": self.task.shown(next(answers))[0]}
+
+    def _fault(self, item: dict, emoji_of: Lookup) -> str | None:
+        """Why an item can't be answered; None where it can."""
+        text = tidy(item["text"]) if isinstance(item.get("text"), str) else ""
+        return self.task.refuses(text, emoji_of) if text else "the text is empty"
 
     def write(self, chats: list, max_new_tokens: int = 256, **options) -> list[str]:
         """The model's own words behind each chat, a list of messages: for tasks whose answer is a text. See writing.write."""

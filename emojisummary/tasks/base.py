@@ -32,6 +32,7 @@ class Task:
     numbers: ClassVar[tuple[str, ...]] = ()  # the metrics that are no shares: lengths, say
     compared: ClassVar[tuple[str, ...]]  # the metrics in which models are compared with each other
     aspects: ClassVar[dict[str, str]] = {}  # what a judge is asked about two models' answers, by name
+    ranks: ClassVar[bool] = False  # whether the answer is a ranking of all emoji
     in_training: str | None = None  # the metric that chooses the best checkpoint; None: the validation loss
 
     # --- what is written ---
@@ -117,12 +118,16 @@ class Task:
         return row["answers"].split()
 
     def ask(self, model, texts: list[str]) -> list:
-        """A model's answers to texts, whatever `score` takes."""
+        """A model's answers to texts."""
         raise NotImplementedError
 
     def score(self, accepted: list[str], given, text: str = "") -> dict[str, float]:
         """Named scores of an answer to a text against the accepted ones."""
         raise NotImplementedError
+
+    def bare(self, given):
+        """An answer as `score` takes it."""
+        return given
 
     def shown(self, given) -> tuple[str, float | None]:
         """An answer as people read it, and its probability where the model has one."""

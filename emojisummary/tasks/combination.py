@@ -25,6 +25,7 @@ class Combination(Summary):
     columns: ClassVar = {"set_f1": "set-F1", "exact": "exact", "first": "first", "valid": "valid", "length": "emoji"}
     numbers = ("length",)
     compared = ("set_f1", "first")
+    ranks = False
     in_training = "set_f1"
 
     def request(self, topic: Row) -> Messages:
@@ -94,6 +95,9 @@ class Combination(Summary):
 
     def ask(self, model, texts: list[str]) -> list[list[str]]:
         return model.combine(texts, LEAST, MOST)
+
+    def bare(self, given: list[str]) -> list[str]:
+        return given
 
     def shown(self, given: list[str]) -> tuple[str, None]:
         return "".join(given), None

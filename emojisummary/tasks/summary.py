@@ -38,6 +38,7 @@ class Summary(Task):
         "valid": "valid",
     }  # fmt: skip
     compared = ("accuracy@1", "accuracy@5")
+    ranks = True
     in_training = "accuracy@1"
 
     def topics(
@@ -101,6 +102,9 @@ class Summary(Task):
 
     def ask(self, model, texts: list[str]) -> list[list[tuple[str, float]]]:
         return model.rank(texts, top=DEEPEST)
+
+    def bare(self, given: list[tuple[str, float]]) -> list[str]:
+        return [emoji for emoji, _ in given]
 
     def shown(self, given: list[tuple[str, float]]) -> tuple[str, float]:
         return given[0]

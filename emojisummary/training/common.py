@@ -12,13 +12,14 @@ from emojisummary.training.watch import StopsOnCtrlC
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
 STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+SHOWN = ("loss", "accuracy@1", "accuracy@5", "set_f1", "first")  # while training goes on, those of them that are measured
 LOGGED_POINTS = 100  # of the training loss, for the plot
 
 
-def trainer_arguments(settings, folder: Path, rows: int) -> dict:
+def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> dict:
     """The arguments that both trainers take, by transformers' names.
 
-    Accuracy is measured and a checkpoint kept `settings.evaluations` times; the best one is the student.
+    `metric` is measured and a checkpoint kept `settings.evaluations` times; the best one is the student. None: the loss.
     """
     batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
     steps = max(int(-(-rows // batch) * settings.num_train_epochs), 1)
@@ -43,8 +44,8 @@ def trainer_arguments(settings, folder: Path, rows: int) -> dict:
         "save_steps": every,
         "save_total_limit": settings.save_total_limit,
         "load_best_model_at_end": True,
-        "metric_for_best_model": "eval_accuracy@1",
-        "greater_is_better": True,
+        "metric_for_best_model": f"eval_{metric or 'loss'}",
+        "greater_is_better": metric is not None,
         "logging_steps": max(steps // LOGGED_POINTS, 1),
         "logging_first_step": True,
         "report_to": settings.report_to,
@@ -68,15 +69,15 @@ def run_trainer(trainer, resume: Path | None, state: Path) -> None:
     if stops.asked:
         raise KeyboardInterrupt
     last = by_step(Path(trainer.args.output_dir))[-1]
-    if prefers_last(trainer.state.log_history, rows=len(trainer.eval_dataset)):
+    if prefers_last(trainer.state.log_history, len(trainer.eval_dataset), trainer.args.metric_for_best_model):
         trainer._load_from_checkpoint(str(last))  # both trainers have loaded the one with the highest accuracy so
         trainer.state.best_model_checkpoint = str(last)
         trainer.state.best_global_step = trainer.state.global_step
     trainer.state.save_to_json(str(state))
 
 
-def prefers_last(log: list[dict], rows: int) -> bool:
-    """Whether the last checkpoint's accuracy is within one standard error of the highest one.
+def prefers_last(log: list[dict], rows: int, metric: str = "eval_accuracy@1") -> bool:
+    """Whether the last checkpoint's accuracy is within one standard error of the highest one. By loss, the lowest one counts.
 
     The highest of several measurements on a few hundred texts is partly luck; the last checkpoint has learned the most. It's
     the one-standard-error rule (Breiman et al., 1984), in favour of more training.
@@ -84,7 +85,9 @@ def prefers_last(log: list[dict], rows: int) -> bool:
     >>> prefers_last([{"eval_accuracy@1": a} for a in (0.48, 0.47)], rows=581)
     True
     """
-    measured = [entry["eval_accuracy@1"] for entry in log if "eval_accuracy@1" in entry]
+    if metric == "eval_loss":
+        return False
+    measured = [entry[metric] for entry in log if metric in entry]
     best = max(measured)
     return measured[-1] >= best - (best * (1 - best) / rows) ** 0.5
 
@@ -100,16 +103,14 @@ class Progress(ProgressCallback):
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
         if self.training_bar is not None:
-            figures = (
-                f"{name.removeprefix('eval_')} {metrics[name]:.3f}"
-                for name in ("eval_loss", "eval_accuracy@1", "eval_accuracy@5")
-            )
+            figures = (f"{name} {metrics[f'eval_{name}']:.3f}" for name in SHOWN if f"eval_{name}" in metrics)
             self.training_bar.write(f"step {state.global_step} of {state.max_steps}: validation " + ", ".join(figures))
 
 
-def mean_scores(task, validation: list[Row], ranked: list[list[str]]) -> dict[str, float]:
-    """The mean of each of the task's scores over the validation texts."""
-    scores = [task.score(row["answers"].split(), best) for row, best in zip(validation, ranked, strict=True)]
+def mean_scores(task, validation: list[Row], given: list) -> dict[str, float]:
+    """The mean of each of the task's scores over the validation texts; `given` is what `task.ask` said to them."""
+    both = zip(validation, given, strict=True)
+    scores = [task.score(task.accepted(row), task.bare(one), row["text"]) for row, one in both]
     return {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
 
 

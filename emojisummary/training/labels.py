@@ -1,41 +1,59 @@
 """What is learned, made and shown: tokens with labels, the answer's alone."""
 
+from itertools import cycle, islice
+from pathlib import Path
+
 from datasets import Dataset
 
-from emojisummary.artifacts import Row
+from emojisummary.artifacts import Row, read_tsv
 from emojisummary.chat import answer_ids, prompt_ids
 from emojisummary.models.llm import LanguageModel, fit
 from emojisummary.stage import UserError
+from emojisummary.tasks.base import Messages, Task
 
 IGNORED = -100  # the label of a token that isn't learned
 SHOWN = 2  # rows
+Lesson = tuple[Messages, str]  # a prompt and the answer to learn
 
 
-def to_dataset(rows: list[Row], student: LanguageModel) -> Dataset:
+def lessons_of(rows: list[Row], task: Task) -> list[Lesson]:
+    return [lesson for row in rows for lesson in task.lessons(row)]
+
+
+def general_lessons(settings, rows: int) -> list[Lesson]:
+    """Questions with plain answers, as many as `general_share` of all lessons: they keep a model from answering everything
+    with emoji."""
+    if not settings.general_share:
+        return []
+    pairs = [row for _, row in read_tsv(Path(settings.general_rows), ("prompt", "answer"))]
+    wanted = round(rows * settings.general_share / (1 - settings.general_share))
+    return [([{"role": "user", "content": row["prompt"]}], row["answer"]) for row in islice(cycle(pairs), wanted)]
+
+
+def to_dataset(lessons: list[Lesson], student: LanguageModel) -> Dataset:
     """Tokens of prompt and answer, and as labels the answer's alone, end of turn included."""
     encoded = {"input_ids": [], "labels": []}
-    for row in rows:
-        chat = student.task.chat(row["text"])
-        answer = answer_ids(student.tokenizer, chat, row["answer"])
+    for chat, said in lessons:
+        answer = answer_ids(student.tokenizer, chat, said)
         prompt = fit(prompt_ids(student.tokenizer, chat), student.max_length)
         encoded["input_ids"].append(prompt + answer)
         encoded["labels"].append([IGNORED] * len(prompt) + answer)
     return Dataset.from_dict(encoded)
 
 
-def check(dataset: Dataset, rows: list[Row], tokenizer) -> None:
-    """Raises UserError unless the labels of each row, decoded, are its answer with the end of turn, and with nothing else.
+def check(dataset: Dataset, lessons: list[Lesson], tokenizer) -> None:
+    """Raises UserError unless the labels of each lesson, decoded, are its answer with the end of turn, and with nothing else.
 
     A template may put something constant around the answer (an empty thought, a line break): it must be alike in all rows.
     """
     frames = set()
-    for labels, row in zip(dataset["labels"], rows, strict=True):
+    for labels, (_, said) in zip(dataset["labels"], lessons, strict=True):
         learned = [token for token in labels if token != IGNORED]
-        before, found, behind = tokenizer.decode(learned, clean_up_tokenization_spaces=False).partition(row["answer"])
+        before, found, behind = tokenizer.decode(learned, clean_up_tokenization_spaces=False).partition(said)
         frames.add((before.strip(), behind.strip()))
         if not found or learned[-1] != tokenizer.eos_token_id or len(frames) > 1:
             raise UserError(
-                f"The labels of the answer {row['answer']} read {tokenizer.decode(learned)!r}: not the answer with the end of "
+                f"The labels of the answer {said} read {tokenizer.decode(learned)!r}: not the answer with the end of "
                 "turn. This base model's tokenizer or chat template can't be used."
             )
 

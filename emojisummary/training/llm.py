@@ -17,7 +17,7 @@ from emojisummary.training.bases import absolute, load_base, without_half_precis
 from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
-from emojisummary.training.labels import check, check_emoji, shown, to_dataset
+from emojisummary.training.labels import check, check_emoji, general_lessons, lessons_of, shown, to_dataset
 from emojisummary.training.watch import FirstSteps, memory_explained
 
 # trl computes logits for the learned tokens alone, so many at a time: a batch of ours has some 50, and 256 would be filled up
@@ -26,7 +26,7 @@ sft_trainer._CHUNKED_LM_HEAD_CHUNK_SIZE = 64
 
 
 class EmojiTrainer(SFTTrainer):
-    """SFTTrainer that also measures the task's own metric, by scoring every emoji for each validation text."""
+    """SFTTrainer that also measures the task's own scores on the validation texts."""
 
     def __init__(self, *args, student: LanguageModel, validation: list[Row], **kwargs):
         super().__init__(*args, **kwargs)
@@ -34,18 +34,20 @@ class EmojiTrainer(SFTTrainer):
 
     def evaluation_loop(self, *args, metric_key_prefix: str = "eval", **kwargs):
         output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
-        metrics = accuracy(self.student, self.validation)
+        metrics = measured(self.student, self.validation)
         output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in metrics.items()})
         return output
 
 
-def accuracy(student: LanguageModel, validation: list[Row]) -> dict[str, float]:
-    """The mean of each of the task's scores over the validation texts."""
+def measured(student: LanguageModel, validation: list[Row]) -> dict[str, float]:
+    """The mean of each of the task's scores over the validation texts; none for a task that is judged by its loss alone."""
+    if student.task.in_training is None:
+        return {}
     was_training = student.model.training
     student.model.eval()
-    ranked = student.rank([row["text"] for row in validation])
+    given = student.task.ask(student, [row["text"] for row in validation])
     student.model.train(was_training)
-    return mean_scores(student.task, validation, [[emoji for emoji, _ in best] for best in ranked])
+    return mean_scores(student.task, validation, given)
 
 
 def train(rows, validation, table: dict, task, settings, folder: Path, made_from: str, backend: str = "hf") -> dict:
@@ -56,35 +58,45 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
     kind = PlainLanguageModel if backend == "unsloth" else LanguageModel
     student = kind(folder.parent.name, model, tokenizer, task, list(table), settings.max_length)
     check_emoji(student.emoji, student)
+    if settings.base == "tiny":
+        save(student, folder / "base", settings)  # others can be had again where they came from
     rehearse(model, tokenizer, settings)
     with memory_explained(settings):
         trainer = make_trainer(student, rows, validation, settings, folder / "checkpoints", backend)
         run_trainer(trainer, resume, folder / "trainer_state.json")
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save(student, folder, settings)
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    return measured(student, validation) or {"loss": min(losses)}
+
+
+def save(student: LanguageModel, folder: Path, settings) -> None:
+    """Leaves a student in a folder; student.yaml, which makes it one, comes last."""
+    student.model.save_pretrained(folder)
+    student.tokenizer.save_pretrained(folder)
     about = {
         "student": "llm",
-        "task": task.name,
+        "task": student.task.name,
         "base": absolute(settings.base),
         "load_in_4bit": settings.load_in_4bit,
-        "max_length": settings.max_length,
-        "emoji": list(table),
+        "max_length": student.max_length,
+        "emoji": student.every,
     }
     write_yaml(folder / "student.yaml", about)
-    return accuracy(student, validation)
 
 
 def make_trainer(student, rows: list[Row], validation: list[Row], settings, folder: Path, backend: str) -> EmojiTrainer:
     """The trainer, with the labels checked and the first rows shown."""
-    gold = [{"text": row["text"], "answer": row["answers"].split()[0]} for row in validation]
-    learned = to_dataset(rows, student)
-    check(learned, rows, student.tokenizer)
+    task, general = student.task, general_lessons(settings, len(rows))
+    lessons = lessons_of(rows, task) + general
+    gold = [(task.chat(row["text"]), task.accepted(row)[0]) for row in validation]
+    learned = to_dataset(lessons, student)
+    check(learned, lessons, student.tokenizer)
     print(shown(learned, student.tokenizer))
     checkpointing = {} if backend == "unsloth" else {"gradient_checkpointing": torch.cuda.is_available()}
     trainer = EmojiTrainer(
         model=student.model,
         args=SFTConfig(
-            **trainer_arguments(settings, folder, len(rows)),
+            **trainer_arguments(settings, folder, len(learned), task.in_training),
             **checkpointing,  # Unsloth has its own
             train_sampling_strategy="group_by_length",  # the longest rows come first: memory runs out at once or never
             max_length=None,  # rows are cut where they are made

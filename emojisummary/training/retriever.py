@@ -103,7 +103,7 @@ class Accuracy(BaseEvaluator):
         with torch.inference_mode():
             embedding = model.encode([row["text"] for row in self.rows], batch_size=32, convert_to_tensor=True)
             best = cards({"sentence_embedding": embedding})["logits"].topk(5).indices.tolist()
-        return mean_scores(self.task, self.rows, [[self.emoji[i] for i in top] for top in best])
+        return mean_scores(self.task, self.rows, [[(self.emoji[i], 0.0) for i in top] for top in best])
 
 
 def train(rows: list[Row], validation: list[Row], table: dict, task, settings, folder: Path, made_from: str) -> dict:
@@ -117,12 +117,12 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     trainer = SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(
-            **trainer_arguments(settings, folder / "checkpoints", len(rows)),
+            **trainer_arguments(settings, folder / "checkpoints", len(rows), task.in_training),
             learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
             batch_sampler=SortedBatches,
         ),
-        train_dataset=to_dataset(rows, lambda row: [row["answer"], *row["also"].split()], emoji_of, index),
-        eval_dataset=to_dataset(validation, lambda row: row["answers"].split(), emoji_of, index),
+        train_dataset=to_dataset(rows, task.labels, emoji_of, index),
+        eval_dataset=to_dataset(validation, task.accepted, emoji_of, index),
         loss=AcceptedAnswers(model, settings.also_weight),
         evaluator=accuracy,
     )

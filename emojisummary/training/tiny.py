@@ -1,10 +1,10 @@
-"""`base: tiny`: a small Llama with random weights, and a byte-level BPE tokenizer trained on the rows themselves.
+"""`base: tiny`: a small Llama or GPT-2 with random weights, and a byte-level BPE tokenizer trained on the rows themselves.
 
 It knows nothing but what the rows teach it. It's here to prove the path from rows to answers on a CPU, not for its quality.
 """
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from emojisummary.artifacts import Row
 
@@ -18,23 +18,38 @@ TEMPLATE = (
 LONGEST = 1024  # positions
 
 
-def build_tiny(settings, rows: list[Row], emoji: list[str]) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+def build_tiny(settings, rows: list[Row], emoji: list[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The model and its tokenizer; their size is in the section `train.tiny`. Seed before you call."""
-    tokenizer = train_tokenizer([row["text"] for row in rows] + emoji, settings.tiny.vocab_size)
-    size = settings.tiny
+    texts = [row[column] for row in rows for column in ("text", "answer")]
+    tokenizer = train_tokenizer(texts + emoji, settings.tiny.vocab_size)
+    special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    build = {"llama": tiny_llama, "gpt2": tiny_gpt2}[settings.tiny.architecture]
+    return build(settings.tiny, vocab_size=len(tokenizer), **special), tokenizer
+
+
+def tiny_llama(size, **options) -> LlamaForCausalLM:
     config = LlamaConfig(
-        vocab_size=len(tokenizer),
         hidden_size=size.hidden_size,
         intermediate_size=4 * size.hidden_size,
         num_hidden_layers=size.num_hidden_layers,
         num_attention_heads=size.num_attention_heads,
         max_position_embeddings=LONGEST,
         tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        **options,
     )
-    return LlamaForCausalLM(config), tokenizer
+    return LlamaForCausalLM(config)
+
+
+def tiny_gpt2(size, **options) -> GPT2LMHeadModel:
+    config = GPT2Config(
+        n_embd=size.hidden_size,
+        n_layer=size.num_hidden_layers,
+        n_head=size.num_attention_heads,
+        n_positions=LONGEST,
+        **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
+        **options,
+    )
+    return GPT2LMHeadModel(config)
 
 
 def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
