@@ -27,11 +27,18 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 
 STAGES = 1_emoji.py 2_generate.py 3_validate.py 4_combine.py 4_combine_eval.py 5_train.py 6_plot.py 7_evaluate.py
 
-demo: $(INSTALLED) ## all stages with config.yaml into runs/demo, then the results (FLAGS="--limit 300 --run small": a quick look)
-	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage $(FLAGS) || exit; done
+# TASK=combination, chat, story or gpt2: the same stages learn something else, by recipes/$(TASK).yaml
+RECIPE = $(if $(TASK),--config recipes/$(TASK).yaml)
+
+demo: $(INSTALLED) ## all stages into runs/demo, then the results (TASK=story: another task; FLAGS="--limit 300 --run small": a quick look)
+	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage $(RECIPE) $(FLAGS) || exit; done
 
 demo-llm: $(INSTALLED) ## the same with a small language model, built from scratch, into runs/demo-llm
 	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/tiny.yaml $(FLAGS) || exit; done
+
+study: $(INSTALLED) ## the overfitting study: 1, 2, 3 and 5 epochs against the untuned base
+	@for stage in $(filter-out 5_% 6_% 7_%,$(STAGES)); do $(RUN) $$stage --config recipes/overfitting.yaml $(FLAGS) || exit; done
+	$(RUN) -m emojisummary.study --config recipes/overfitting.yaml $(FLAGS)
 
 test: $(INSTALLED) ## lint and run the tests
 	$(VENV)/bin/ruff check .

@@ -67,16 +67,9 @@ def train(epochs, settings) -> Path:
             raise UserError(f"{settings.folder / name} is missing. Make it with stages 1 to 4, or all of it with: make study")
         shutil.copyfile(settings.folder / name, folder / name)
     recipe, _ = take_recipe(sys.argv[1:])
-    flags = [
-        *(["--config", recipe] if recipe else []),
-        "--runs_folder",
-        settings.runs_folder,
-        "--run",
-        folder.name,
-        "--num_train_epochs",
-        str(epochs),
-    ]
-    done = subprocess.run([sys.executable, str(ROOT / "5_train.py"), *flags], cwd=ROOT, check=False)
+    command = [sys.executable, str(ROOT / "5_train.py"), *(["--config", recipe] if recipe else [])]
+    command += ["--runs_folder", settings.runs_folder, "--run", folder.name, "--num_train_epochs", str(epochs)]
+    done = subprocess.run(command, check=False)
     if done.returncode:
         raise UserError(f"The training of {epochs} epochs stopped; the same command goes on with it.")
     return folder
