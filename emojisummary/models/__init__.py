@@ -3,7 +3,8 @@
 A model has a `name` and some of these:
 - `answer(requests)`: yields (request, reply) for each row of requests, reply None where it has nothing to say. As a
   teacher it writes texts, as a grader it says "yes" or "no" with a reason.
-- `rank(texts, top)`: for each text the `top` best emoji with their probabilities, best first.
+- `rank(texts, top)`: for each text the `top` best emoji with their probabilities, best first; nothing where a model that is
+  asked in words (asked.py) gives none. `said`: what such a model said.
 - `depends_on`: what its answers depend on beside the request, for `artifacts.Journal`.
 - `reproducible`: asked again it says the same, at once; `polished`: its texts need no clean-up; `batch`: how many requests a
   grader judges together; `problems`: what was wrong with its own data, counted.
@@ -13,32 +14,47 @@ from pathlib import Path
 
 from emojisummary.stage import UserError
 
-NAMES = "`phrasebook`, `retriever`, `most-frequent`, `ollama/<model>`, `openai/<model>`, or the folder of a run like runs/demo"
+NAMES = (
+    "`phrasebook`, `retriever`, `most-frequent`, `linear`, `ollama/<model>`, `openai/<model>`, `base:<folder or hub name>`, "
+    "`base-short:<...>`, or the folder of a run like runs/demo"
+)
 
 
 def connect(name: str, table: dict | None = None, settings=None, device: str = "cpu"):
     """The model of that name.
 
-    `table` is needed by all but a trained run, `settings` (the stage's) by `phrasebook` and `retriever`.
+    `table` is needed by all but a trained run, `settings` (the stage's) by all but `most-frequent` and a trained run.
     Raises UserError for an unknown name or a folder without a trained student.
     """
     if name == "phrasebook":
         from emojisummary.models.phrasebook import Phrasebook
 
         return Phrasebook(table, Path(settings.phrasebook), Path(settings.keywords))
+    if name in ("retriever", "most-frequent", "linear"):
+        return _control(name, table, settings)
+    if name.partition("/")[0] in ("ollama", "openai"):
+        from emojisummary.models.served import Served
+
+        return Served(name, settings, table)
+    if name.partition(":")[0] in ("base", "base-short"):
+        from emojisummary.models.base import Base
+
+        return Base(name, settings, table)
+    return _student(Path(name), device)
+
+
+def _control(name: str, table: dict, settings):
     if name == "retriever":
         from emojisummary.models.retriever import Retriever
 
         return Retriever.untuned(table, settings.encoder, rank_at_most=getattr(settings, "rank_at_most", None))
-    if name == "most-frequent":
-        from emojisummary.models.frequent import MostFrequent
+    if name == "linear":
+        from emojisummary.models.linear import Linear
 
-        return MostFrequent(table)
-    if name.partition("/")[0] in ("ollama", "openai"):
-        from emojisummary.models.served import Served
+        return Linear.trained_on(settings.folder / "training_data.csv", table)
+    from emojisummary.models.frequent import MostFrequent
 
-        return Served(name, settings)
-    return _student(Path(name), device)
+    return MostFrequent(table)
 
 
 def _student(run: Path, device: str):
