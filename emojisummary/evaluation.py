@@ -21,8 +21,11 @@ from emojisummary.metrics import (
     subcategory,
     with_interval,
 )
+from emojisummary.models.asked import parsing
 from emojisummary.models.ranker import Ranker
+from emojisummary.tokens import add_tokens, count_tokens
 
+NOTHING = ("—", 0.0)  # the answer of a model that was asked in words and gave no emoji
 DEEPEST = 50  # how far down a ranking the mean reciprocal rank looks; a gold answer behind it counts as not found
 COMPARED = ("accuracy@1", "accuracy@5")  # between models, and between groups of texts
 LENGTHS = (3, 10, 25, 60)  # words
@@ -40,13 +43,15 @@ def evaluate(
     """
     answers = [{"text": row["text"], "answers": row["answers"].split()} for row in rows]
     measure = Measure(rows, task, settings, table, dev)
-    results = {"models": {}, "comparisons": []}
+    results, tokens = {"models": {}, "comparisons": []}, {}
     for name, model in models.items():
         ranked, seconds = _timed(model, measure.texts)
         for answer, best in zip(answers, ranked, strict=True):
-            answer[name] = best[0]
+            answer[name] = best[0] if best else NOTHING
         speed = {"texts": len(rows), "seconds": round(seconds, 3), "texts_per_second": round(len(rows) / seconds, 1)}
         results["models"][name] = measure(name, model, ranked, speed)
+        tokens[name] = count_tokens(model, measure.texts, [answer[name][0] for answer in answers])
+    add_tokens(results["models"], tokens, settings)
     results["comparisons"] = measure.comparisons()
     results["examples"] = answers[: settings.examples]
     results["made"] = {
@@ -81,7 +86,7 @@ class Measure:
 
     def __call__(self, name: str, model, ranked: list, speed: dict) -> dict:
         """All that results.yaml says of one model; `ranked` are its (emoji, probability) pairs for each text, best first."""
-        given = [best[0][0] for best in ranked]
+        given = [(best or [NOTHING])[0][0] for best in ranked]
         self.scores[name] = scores = self._scores(ranked, given)
         metrics = {metric: with_interval(values, *self.chance) for metric, values in scores.items()}
         result = {
@@ -91,7 +96,8 @@ class Measure:
             "confusions": confusions(self.accepted, given),
             "never_predicted": never_predicted(self.accepted, given),
         }
-        return result | self._calibration(model)
+        said = getattr(model, "said", None)
+        return result | ({"parsing": parsing(said, self.accepted, *self.chance)} if said else {}) | self._calibration(model)
 
     def _scores(self, ranked: list, given: list[str]) -> dict[str, list[float]]:
         """Each metric's scores of the texts."""
