@@ -10,11 +10,13 @@ from collections import Counter
 
 from emojisummary.artifacts import write_yaml
 from emojisummary.emojis import read_tables
+from emojisummary.own import only
 from emojisummary.stage import run
 
 
 def main(settings):
     table, problems = read_tables(settings.tables, settings.ranking)
+    table = only(table, settings.only)
     for emoji in list(table)[settings.limit :] if settings.limit else []:
         del table[emoji]
     path = settings.folder / "emoji_data.yaml"

@@ -4,7 +4,7 @@
     python 4_combine.py --quorum 2 --worst_false_accept 0.3
     python 4_combine.py --weighting dawid-skene
 
-reads   runs/<run>/graded/*.csv, runs/<run>/generated/*.yaml, data/validation_set.yaml
+reads   runs/<run>/graded/*.csv, runs/<run>/generated/*.yaml, data/validation_set.yaml, and CSV files of your own (`rows`)
 writes  runs/<run>/training_data.csv, and coverage.csv: how many rows of each emoji were graded and accepted
 """
 
@@ -16,13 +16,16 @@ from emojisummary.combining import merge, near_duplicates, shuffled, without_dup
 from emojisummary.coverage import coverage, write_coverage
 from emojisummary.emojis import Lookup
 from emojisummary.graders import accept, percent, read_canaries, read_graded
+from emojisummary.own import own_rows
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
 
 
 def main(settings):
     task = TASKS[settings.task]
-    graded, canaries = read_graded(settings.folder, settings), read_canaries(settings.folder)
+    own, canaries = own_rows(settings.rows), read_canaries(settings.folder)
+    is_graded = not own or (settings.folder / "graded").exists()
+    graded = read_graded(settings.folder, settings) if is_graded else []
     _, left_out = trusted(canary_rates(canaries), settings.worst_false_accept)
     for grader, rate in left_out.items():
         print(f"warning: {grader} is left out: it accepts {percent(rate)} of the pairs known to be wrong.", file=sys.stderr)
@@ -31,7 +34,7 @@ def main(settings):
         also |= {row["id"]: row.get("also", "") for row in read_rows(path)}
 
     rows = merge([vote for vote in graded if vote["grader"] not in left_out], also)
-    accepted = accept(rows, graded + canaries, left_out, settings)
+    accepted = own + (accept(rows, graded + canaries, left_out, settings) if rows else [])
     single = without_duplicates(accepted, task.same)
     validation, _ = task.validation(settings.validation_set, Lookup(read_emoji(settings.folder)))
     texts, judged = ([task.readable(row["text"]) for row in some] for some in (single, validation))
@@ -43,8 +46,8 @@ def main(settings):
     path = settings.folder / "training_data.csv"
     write_csv(path, TRAINING, shuffled(kept, settings.seed)[: settings.limit])
     write_coverage(settings.folder, coverage(merge(graded, also), {row["id"] for row in kept}))
-    print(f"{path}: {len(kept):,} rows of {len(rows):,}")
-    print(f"  too few yes: {len(rows) - len(accepted):,}")
+    print(f"{path}: {len(kept):,} rows of {len(own) + len(rows):,}")
+    print(f"  too few yes: {len(own) + len(rows) - len(accepted):,}")
     print(f"  duplicates: {len(accepted) - len(single):,}")
     print(f"  too near to a validation text: {len(leaks):,}")
 

@@ -1,42 +1,86 @@
 """Stage 7: the student against the controls on validation texts: accuracy with intervals, and what a comparison is worth.
 
     python 7_evaluate.py
-    python 7_evaluate.py --models retriever --models most-frequent --models runs/other
+    python 7_evaluate.py --models linear --models most-frequent --models runs/other
+    python 7_evaluate.py --data my.csv
+    python 7_evaluate.py --suite robustness
 
-reads   runs/<run>/validation_data.csv (its part `test`), runs/<run>/model/
-writes  runs/<run>/results.yaml and report.html
+reads   runs/<run>/validation_data.csv (its part `test`), or a CSV of your own with text,answers; runs/<run>/model/
+writes  runs/<run>/results.yaml and report.html; for my.csv results-my.yaml and report-my.html; for the suite robustness.yaml
 """
 
+from pathlib import Path
+
 from emojisummary.artifacts import fingerprint, is_stamped, read_csv, read_emoji, read_yaml, stamp, write_text, write_yaml
+from emojisummary.emojis import Lookup
 from emojisummary.evaluation import evaluate
 from emojisummary.models import connect
+from emojisummary.models.asked import parsing_as_text
 from emojisummary.report import examples_as_text, html, table_as_text
+from emojisummary.robustness import as_text, read_cases, robustness
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
-from emojisummary.validation import split
+from emojisummary.tokens import tokens_as_text
+from emojisummary.validation import split, validation_rows
 
 
 def main(settings):
-    folder, path = settings.folder, settings.folder / "results.yaml"
-    files = [folder / "validation_data.csv", folder / "emoji_data.yaml", folder / "model" / "made.yaml"]
-    every = read_csv(files[0], ("text", "answers"), "python 4_combine_eval.py")
+    suites = {"accuracy": accuracy, "robustness": stability}
+    suites[settings.suite](settings)
+
+
+def accuracy(settings):
+    folder, name = settings.folder, f"-{Path(settings.data).stem}" if settings.data else ""
+    path, report = folder / f"results{name}.yaml", folder / f"report{name}.html"
+    data, every = texts(settings)
     rows, dev = split(every, "test")[: settings.limit], split(every, "dev")[: settings.limit]
     if not rows:
-        raise UserError(f"{files[0]} has no text of the part `test`.")
+        raise UserError(f"{data} has no text of the part `test`.")
+    files = [data, *inputs(settings)]
     made_from = fingerprint(files, settings.own() | {"limit": settings.limit})
     if not is_stamped(path, made_from):
         table = read_emoji(folder)
-        names = dict.fromkeys([str(folder), *settings.models])
-        models = {name: connect(name, table, settings) for name in names}
-        results, answers = evaluate(models, rows, TASKS[settings.task], settings, files, table, dev)
-        write_text(folder / "report.html", html(results, answers))
+        results, answers = evaluate(connected(settings, table), rows, TASKS[settings.task], settings, files, table, dev)
+        write_text(report, html(results, answers))
         write_yaml(path, results)
         stamp(path, made_from)
 
     results = read_yaml(path)
     print(table_as_text(results))
+    print("\n".join(filter(None, [parsing_as_text(results), tokens_as_text(results)])))
     print(examples_as_text(results))
-    print(f"{path}, {folder / 'report.html'}")
+    print(f"{path}, {report}")
+
+
+def texts(settings):
+    """The file of the texts with accepted answers, and its rows."""
+    if not settings.data:
+        path = settings.folder / "validation_data.csv"
+        return path, read_csv(path, ("text", "answers"), "python 4_combine_eval.py")
+    path = Path(settings.data)
+    rows, problems = validation_rows(read_csv(path, ("text", "answers")), Lookup(read_emoji(settings.folder)))
+    print(f"{path}: {len(rows):,} texts" + "".join(f"; {problem}: {count}" for problem, count in problems.items()))
+    return path, rows
+
+
+def stability(settings):
+    path, cases = settings.folder / "robustness.yaml", read_cases(Path(settings.robustness))[: settings.limit]
+    made_from = fingerprint([Path(settings.robustness), *inputs(settings)], settings.own() | {"limit": settings.limit})
+    if not is_stamped(path, made_from):
+        models = connected(settings, read_emoji(settings.folder))
+        write_yaml(path, robustness(models, cases, settings.resamples, settings.seed))
+        stamp(path, made_from)
+    print(as_text(read_yaml(path)))
+    print(path)
+
+
+def inputs(settings):
+    return [settings.folder / name for name in ("emoji_data.yaml", "model/made.yaml", "training_data.csv")]
+
+
+def connected(settings, table):
+    """The run's student and the controls, by name."""
+    return {name: connect(name, table, settings) for name in dict.fromkeys([str(settings.folder), *settings.models])}
 
 
 if __name__ == "__main__":

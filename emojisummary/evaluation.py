@@ -21,7 +21,9 @@ from emojisummary.metrics import (
     subcategory,
     with_interval,
 )
+from emojisummary.models.asked import parsing
 from emojisummary.models.ranker import Ranker
+from emojisummary.tokens import add_tokens, count_tokens
 
 LENGTHS = (3, 10, 25, 60)  # words
 RANKS = (50, 150, 600)  # of the best answer: how much it is used in the world
@@ -39,12 +41,15 @@ def evaluate(
     answers = [{"text": task.readable(row["text"]), "answers": task.accepted(row)} for row in rows]
     measure = task.measure(rows, settings, table, list(dev))
     results = {"task": task.name, "columns": dict(task.columns), "numbers": list(task.numbers), "models": {}, "comparisons": []}
+    tokens = {}
     for name, model in models.items():
         given, seconds = _timed(task, model, measure.texts)
         for answer, one in zip(answers, given, strict=True):
             answer[name] = task.shown(one)
         speed = {"texts": len(rows), "seconds": round(seconds, 3), "texts_per_second": round(len(rows) / seconds, 1)}
         results["models"][name] = measure(name, model, given, speed)
+        tokens[name] = count_tokens(model, measure.texts, [answer[name][0] for answer in answers])
+    add_tokens(results["models"], tokens, settings)
     results["comparisons"] = measure.comparisons()
     results["examples"] = answers[: settings.examples]
     results["made"] = {
@@ -130,15 +135,16 @@ class RankingMeasure(Measure):
         self.dev = [row for row in dev if row["text"] not in seen]
 
     def scored(self, given: list, model) -> dict[str, list[float]]:
-        first = [best[0][0] for best in given]
+        first = [self.task.shown(best)[0] for best in given]
         return super().scored(given, model) | {metric: same(self.accepted, first, key) for metric, key in self.keys.items()}
 
     def more(self, model, given: list) -> dict:
-        first = [best[0][0] for best in given]
+        first, said = [self.task.shown(best)[0] for best in given], getattr(model, "said", None)
         return {
             "metrics": {"macro_f1": macro_f1(self.accepted, first, *self.chance)},
             "confusions": confusions(self.accepted, first),
             "never_predicted": never_predicted(self.accepted, first),
+            **({"parsing": parsing(said, self.accepted, *self.chance)} if said else {}),
             **self._calibration(model),
         }
 

@@ -99,7 +99,7 @@ class Shared(Section):
     debug: bool
     """show the traceback of an error"""
     validation_set: str
-    """YAML file of texts with every accepted emoji: they stay out of the training data, test graders and judge students"""
+    """texts with every accepted emoji, YAML or CSV: they stay out of the training data, test graders and judge students"""
     ollama: Ollama
     openai: OpenAI
     ask: Ask
@@ -127,6 +127,8 @@ class Emoji(Section):
     """TSV files that together hold all emoji"""
     ranking: str
     """TSV file with rank and emoji"""
+    only: list[str]
+    """a closed set of labels: these emoji alone are candidates; none: all"""
 
 
 class Generate(Section):
@@ -188,6 +190,8 @@ class Combine(Section):
     """languages of the validation texts that the student is judged by; none: all"""
     near_duplicate: float = Share
     """keep out of training what is at least so similar to a validation text (Jaccard of character 5-grams)"""
+    rows: list[str]
+    """CSV files of one's own with `text` and `answer`: rows beside the graded ones, or in their place"""
 
 
 class Tiny(Section):
@@ -303,11 +307,26 @@ class Plot(Section):
 
 class Evaluate(Section):
     models: list[str]
-    """who is compared with the run's student: `retriever`, `most-frequent`, or folders of other runs"""
+    """who is compared with the run's student: `retriever`, `most-frequent`, `linear`, `ollama/<model>`, `openai/<model>`,
+    an untuned language model `base:<name>` or `base-short:<name>`, or folders of other runs"""
+    suite: Literal["accuracy", "robustness"] = "accuracy"
+    """what is measured: right answers to validation texts, or whether answers stand what shouldn't change them"""
+    data: str | None = None
+    """CSV file of one's own with `text` and `answers`, separated by spaces, in place of validation_data.csv"""
+    robustness: str
+    """TSV file with the pairs of texts of the robustness suite"""
     resamples: PositiveInt
     """bootstrap resamples behind each interval"""
     examples: int = Field(ge=0)
     """answered texts printed at the end"""
+    temperature: NonNegativeFloat
+    """models on a server: how freely they answer"""
+    num_predict: PositiveInt
+    """models that are asked: longest answer in tokens"""
+    prices: dict[str, tuple[NonNegativeFloat, NonNegativeFloat]]
+    """by model: what a million tokens of prompt and of answer cost, in any currency"""
+    training_cost: NonNegativeFloat | None
+    """what the training cost in the same currency, to tell from how many texts on it pays; null: not known"""
 
 
 class Inference(Section):

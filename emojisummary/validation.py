@@ -1,4 +1,4 @@
-"""The validation set: texts with every accepted emoji, best first.
+"""The validation set: texts with every accepted emoji, best first; a YAML file, or a CSV of one's own with the same columns.
 
 data/validation_set.yaml holds one mapping a text: `text`, `answers`, and if known `language`, `form`, `category` and
 `split`: `dev` to tune on, `test` only to report; without it a text serves for both.
@@ -7,7 +7,7 @@ data/validation_set.yaml holds one mapping a text: `text`, `answers`, and if kno
 from collections import Counter
 from pathlib import Path
 
-from emojisummary.artifacts import Row, read_yaml
+from emojisummary.artifacts import Row, read_csv, read_yaml
 from emojisummary.emojis import Lookup
 from emojisummary.stage import UserError
 from emojisummary.tasks.base import tidy, topic_id
@@ -15,7 +15,7 @@ from emojisummary.tasks.base import tidy, topic_id
 
 def read_validation_set(file: str) -> list[Row]:
     """The entries as they stand in the file. Raises UserError naming the first one that lacks a text or answers."""
-    entries = read_yaml(Path(file))
+    entries = read_csv(Path(file), ("text", "answers")) if file.endswith(".csv") else read_yaml(Path(file))
     if not isinstance(entries, list):
         raise UserError(f"{file}: expected a sequence of texts with their answers.")
     for number, entry in enumerate(entries, start=1):

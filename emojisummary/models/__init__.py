@@ -3,7 +3,8 @@
 A model has a `name` and some of these:
 - `answer(requests)`: yields (request, reply) for each row of requests, reply None where it has nothing to say. As a
   teacher it writes texts, as a grader it says "yes" or "no" with a reason.
-- `rank(texts, top)`: for each text the `top` best emoji with their probabilities, best first.
+- `rank(texts, top)`: for each text the `top` best emoji with their probabilities, best first; nothing where a model that is
+  asked in words (asked.py) gives none. `said`: what such a model said.
 - `depends_on`: what its answers depend on beside the request, for `artifacts.Journal`.
 - `reproducible`: asked again it says the same, at once; `polished`: its texts need no clean-up; `batch`: how many requests a
   grader judges together; `problems`: what was wrong with its own data, counted.
@@ -15,8 +16,8 @@ from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 
 NAMES = (
-    "`phrasebook`, `written`, `retriever`, `rules`, `meaning`, `most-frequent`, `ollama/<model>`, `openai/<model>`, or the "
-    "folder of a run like runs/demo"
+    "`phrasebook`, `written`, `retriever`, `rules`, `meaning`, `most-frequent`, `linear`, `untuned` (the run's own base), "
+    "`ollama/<model>`, `openai/<model>`, `base:<folder or hub name>`, `base-short:<...>`, or the folder of a run like runs/demo"
 )
 
 
@@ -31,7 +32,11 @@ def connect(name: str, table: dict | None = None, settings=None, device: str = "
     if name.partition("/")[0] in ("ollama", "openai"):
         from emojisummary.models.served import Served
 
-        return Served(name, settings)
+        return Served(name, settings, table)
+    if name.partition(":")[0] in ("base", "base-short"):
+        from emojisummary.models.base import Base
+
+        return Base(name, settings, table)
     return _student(Path(name), device)
 
 
@@ -71,9 +76,21 @@ def _most_frequent(table, settings):
     return MostFrequent(table)
 
 
+def _linear(table, settings):
+    from emojisummary.models.linear import Linear
+
+    return Linear.trained_on(settings.folder / "training_data.csv", table)
+
+
+def _untuned(table, settings):
+    from emojisummary.models.llm import LanguageModel
+
+    return LanguageModel.untuned(settings.folder / "model", "untuned")
+
+
 BY_NAME = {
     "phrasebook": _phrasebook, "written": _written, "retriever": _retriever, "rules": _rules, "meaning": _meaning,
-    "most-frequent": _most_frequent,
+    "most-frequent": _most_frequent, "linear": _linear, "untuned": _untuned,
 }  # fmt: skip
 
 

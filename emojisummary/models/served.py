@@ -2,6 +2,7 @@
 
 As a teacher a served model writes texts, as a grader it fills in a form: {"verdict": "yes" | "no", "reason": ...}, which the
 server enforces where it can (`format` or `response_format`, a JSON schema). Where it can't, the plain answer is read strictly.
+As a control it's asked for one emoji (asked.py).
 """
 
 import os
@@ -10,8 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from emojisummary.artifacts import Row, slug
+from emojisummary.emojis import Table
+from emojisummary.models.asked import Asked
 from emojisummary.models.dispatch import Busy, Dispatcher, Failed, Gone, Patience, Refused
 from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
 
 BUSY = (429, 503)
 WANTS_KEY = (401, 403)
@@ -20,14 +24,15 @@ SERVER_ERROR = 500
 CONNECT = 20.0  # seconds to wait for a connection
 
 
-class Served:
+class Served(Asked):
     """A model that one or several hosts serve. `settings` are the stage's: whom to ask, how, and how patiently."""
 
     reproducible = polished = False
     batch = None  # one request at a time, as many at once as help
 
-    def __init__(self, name: str, settings):
-        self.name, self.settings = name, settings
+    def __init__(self, name: str, settings, table: Table | None = None):
+        self.name, self.settings, self.table = name, settings, table
+        self.prompt = TASKS[settings.task].system
         self.provider, _, self.model = name.partition("/")
         if not self.model:
             raise UserError(f"{name}: a model on a server is named like ollama/gemma3 or openai/<model>.")

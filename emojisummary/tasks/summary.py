@@ -26,6 +26,7 @@ RELATIONS = (
     "a grandparent and a grandchild",
 )  # fmt: skip
 LONGEST = 2000  # characters
+NOTHING = ("—", 0.0)  # the answer of a model that was asked in words and gave no emoji
 DEEPEST = 50  # how far down a ranking the mean reciprocal rank looks; a gold answer behind it counts as not found
 
 
@@ -107,7 +108,7 @@ class Summary(Task):
         return [emoji for emoji, _ in given]
 
     def shown(self, given: list[tuple[str, float]]) -> tuple[str, float]:
-        return given[0]
+        return given[0] if given else NOTHING
 
     def measure(self, rows: list[Row], settings, table: Table | None, dev: list[Row]):
         from emojisummary.evaluation import RankingMeasure

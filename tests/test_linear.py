@@ -1,0 +1,62 @@
+"""The linear control, beside scikit-learn's own naive Bayes on the same features."""
+
+import csv
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.naive_bayes import MultinomialNB
+
+from emojisummary.models import connect
+from emojisummary.models.linear import ALSO_WEIGHT, SMOOTHING, Linear, targets
+from emojisummary.stage import UserError
+
+EMOJI = ["🍕", "🐶", "🌧️", "🚀", "🦄"]
+TEXTS = {
+    "🍕": ("pizza with extra cheese", "we ordered pizza again", "the cheese is melting"),
+    "🐶": ("the puppy chewed my shoes", "walking the dog at six", "a dog and her puppy"),
+    "🌧️": ("it rains and rains", "rain all over the weekend", "wet socks, more rain"),
+    "🚀": ("the rocket is launched", "three, two, one, launched"),
+}
+ROWS = [{"text": text, "answer": emoji, "also": ""} for emoji, texts in TEXTS.items() for text in texts]
+ASKED = ["more cheese please", "a wet dog", "rocket", "xyz", "Pizza!", "走る"]
+
+
+def test_it_is_the_naive_bayes_of_scikit_learn():
+    model = Linear(ROWS, EMOJI)
+    labels = np.array([EMOJI.index(row["answer"]) for row in ROWS])
+    theirs = MultinomialNB(alpha=SMOOTHING, fit_prior=False)
+    theirs.partial_fit(model.vectorizer.transform([row["text"] for row in ROWS]), labels, classes=range(len(EMOJI)))
+    expected = theirs.predict_proba(model.vectorizer.transform(ASKED))
+    assert model.probabilities(ASKED).numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_other_accepted_emoji_count_a_little():
+    rows = [*ROWS, {"text": "unicorn rocket", "answer": "🚀", "also": "🦄 ☎️ 🐶"}]
+    found = targets(rows, EMOJI).toarray()
+    assert found[-1].tolist() == pytest.approx([0, ALSO_WEIGHT / 2, 0, 1 - ALSO_WEIGHT, ALSO_WEIGHT / 2])
+    assert found.sum(axis=1) == pytest.approx(np.ones(len(rows)))
+
+
+def test_it_ranks_texts_of_any_kind():
+    model = Linear(ROWS, EMOJI)
+    ranked = model.rank(["PIZZA and chese", "", "🦄", "ein Hund"], top=9)
+    assert ranked[0][0][0] == "🍕"
+    assert all([emoji for emoji, _ in best] != [] and len(best) == 5 for best in ranked)
+    assert all(sum(p for _, p in best) == pytest.approx(1) for best in ranked)
+    assert model.predict("two dogs")["emoji"] == "🐶"
+
+
+def test_the_same_rows_give_the_same_probabilities():
+    first, second = (Linear(ROWS, EMOJI).probabilities(ASKED) for _ in range(2))
+    assert first.equal(second)
+
+
+def test_it_learns_from_the_training_data_of_the_run(tmp_path):
+    settings, table = SimpleNamespace(folder=tmp_path), dict.fromkeys(EMOJI)
+    with pytest.raises(UserError, match=r"training_data.csv.*4_combine"):
+        connect("linear", table, settings)
+    with (tmp_path / "training_data.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = [*((row["text"], row["answer"]) for row in ROWS), ("of another table", "☎️"), ("no vs16: drops", "🌧")]
+        csv.writer(file).writerows([("text", "answer"), *rows])
+    assert connect("linear", table, settings).predict(["rainy", "drops"], top=2)[1]["emoji"] == "🌧️"
