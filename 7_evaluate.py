@@ -4,16 +4,20 @@
     python 7_evaluate.py --models linear --models most-frequent --models runs/other
     python 7_evaluate.py --data my.csv
     python 7_evaluate.py --suite robustness
+    python 7_evaluate.py --config recipes/combination.yaml --suite assignment
 
 reads   runs/<run>/validation_data.csv (its part `test`), or a CSV of your own with text,answers; runs/<run>/model/
-writes  runs/<run>/results.yaml and report.html; for my.csv results-my.yaml and report-my.html; for the suite robustness.yaml
+writes  runs/<run>/results.yaml and report.html; for my.csv results-my.yaml and report-my.html; for the suites robustness.yaml and
+        assignment.yaml with assignment.md
 """
 
 from pathlib import Path
 
 from emojisummary.artifacts import fingerprint, is_stamped, read_csv, read_emoji, read_yaml, stamp, write_text, write_yaml
+from emojisummary.assignment import as_markdown, assignment
 from emojisummary.emojis import Lookup
 from emojisummary.evaluation import evaluate
+from emojisummary.judging import duels_as_text, judged
 from emojisummary.models import connect
 from emojisummary.models.asked import parsing_as_text
 from emojisummary.report import examples_as_text, html, table_as_text
@@ -25,7 +29,7 @@ from emojisummary.validation import split, validation_rows
 
 
 def main(settings):
-    suites = {"accuracy": accuracy, "robustness": stability}
+    suites = {"accuracy": accuracy, "robustness": stability, "assignment": homework}
     suites[settings.suite](settings)
 
 
@@ -40,14 +44,18 @@ def accuracy(settings):
     made_from = fingerprint(files, settings.own() | {"limit": settings.limit})
     if not is_stamped(path, made_from):
         table = read_emoji(folder)
-        results, answers = evaluate(connected(settings, table), rows, TASKS[settings.task], settings, files, table, dev)
+        task, models = TASKS[settings.task], connected(settings, table)
+        results, answers = evaluate(models, rows, task, settings, files, table, dev)
+        if settings.judge:
+            results["judged"] = judged(connect(settings.judge, table, settings), task, answers, list(models))
         write_text(report, html(results, answers))
         write_yaml(path, results)
         stamp(path, made_from)
 
     results = read_yaml(path)
     print(table_as_text(results))
-    print("\n".join(filter(None, [parsing_as_text(results), tokens_as_text(results)])))
+    said = (parsing_as_text(results), tokens_as_text(results), duels_as_text(results.get("judged", [])))
+    print("\n".join(filter(None, said)))
     print(examples_as_text(results))
     print(f"{path}, {report}")
 
@@ -72,6 +80,16 @@ def stability(settings):
         stamp(path, made_from)
     print(as_text(read_yaml(path)))
     print(path)
+
+
+def homework(settings):
+    path, table = settings.folder / "assignment.yaml", read_emoji(settings.folder)
+    judge = connect(settings.judge, table, settings) if settings.judge else None
+    result = assignment(connected(settings, table), TASKS[settings.task], settings, judge)
+    write_yaml(path, result)
+    write_text(path.with_suffix(".md"), as_markdown(result))
+    print(as_markdown(result))
+    print(f"{path}, {path.with_suffix('.md')}")
 
 
 def inputs(settings):

@@ -40,6 +40,31 @@ def duel(judge, question: str, texts: list[str], ours: list[str], theirs: list[s
     return {"wins": count["wins"], "ties": count["ties"], "losses": count["losses"], "n": len(texts), "win_rate": rate}
 
 
+def judged(judge, task, answers: list[dict], names: list[str]) -> list[dict]:
+    """The first model's duels with each of the others, for each aspect of the task.
+
+    `answers` hold under `text` what was asked, and under each model's name its answer first.
+    """
+    ours, *others = names
+    texts = [answer["text"] for answer in answers]
+    said = {name: [answer[name][0] for answer in answers] for name in names}
+    return [
+        {"model": ours, "control": other, "aspect": aspect, "judge": judge.name,
+         **duel(judge, question, texts, said[ours], said[other])}
+        for other in others
+        for aspect, question in task.aspects.items()
+    ]  # fmt: skip
+
+
+def duels_as_text(duels: list[dict]) -> str:
+    """A line for each duel; "" where there's none."""
+    return "\n".join(
+        f"{one['model']} - {one['control']}, {one['aspect']} by {one['judge']}: {one['wins']} won, {one['ties']} tied, "
+        f"{one['losses']} lost of {one['n']}"
+        for one in duels
+    )
+
+
 def _messages(question: str, text: str, first: str, second: str) -> Messages:
     mark = f"answer {topic_id(text, first, second)}"  # an answer can't know it, and so not pretend to end
     ask = (

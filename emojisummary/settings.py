@@ -309,12 +309,16 @@ class Evaluate(Section):
     models: list[str]
     """who is compared with the run's student: `retriever`, `most-frequent`, `linear`, `ollama/<model>`, `openai/<model>`,
     an untuned language model `base:<name>` or `base-short:<name>`, or folders of other runs"""
-    suite: Literal["accuracy", "robustness"] = "accuracy"
+    suite: Literal["accuracy", "robustness", "assignment"] = "accuracy"
     """what is measured: right answers to validation texts, or whether answers stand what shouldn't change them"""
     data: str | None = None
     """CSV file of one's own with `text` and `answers`, separated by spaces, in place of validation_data.csv"""
     robustness: str
     """TSV file with the pairs of texts of the robustness suite"""
+    assignment: str
+    """folder with the prompts of the assignment suite: known.tsv, novel.tsv, edge.tsv"""
+    judge: str | None
+    """model that compares answers in both orders: `ollama/<model>` or `openai/<model>`; null: nobody"""
     resamples: PositiveInt
     """bootstrap resamples behind each interval"""
     examples: int = Field(ge=0)

@@ -22,6 +22,12 @@ class Combination(Summary):
     name = "combination"
     system = "Describe this text with a combination of two to four emoji. Answer with the emoji and nothing else."
     question = "Would a reasonable reader accept this combination of emoji as a good description of this text?"
+    aspects: ClassVar = {
+        "quality": "Which combination of emoji is the better description of the text, all in all?",
+        "relevance": "Which combination of emoji has more to do with what the text says?",
+        "creativity": "Which combination of emoji is the more inventive one, while it still fits the text?",
+        "generalisation": "Which combination of emoji shows a better understanding of this text, which neither model has seen?",
+    }
     columns: ClassVar = {"set_f1": "set-F1", "exact": "exact", "first": "first", "valid": "valid", "length": "emoji"}
     numbers = ("length",)
     compared = ("set_f1", "first")
