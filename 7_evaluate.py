@@ -7,8 +7,8 @@
     python 7_evaluate.py --config recipes/combination.yaml --suite assignment
 
 reads   runs/<run>/validation_data.csv (its part `test`), or a CSV of your own with text,answers; runs/<run>/model/
-writes  runs/<run>/results.yaml and report.html; for my.csv results-my.yaml and report-my.html; for the suites robustness.yaml and
-        assignment.yaml with assignment.md
+writes  runs/<run>/results.yaml and report.html; for my.csv results-my.yaml and report-my.html; for the suites robustness.yaml,
+        and assignment.yaml with assignment.md
 """
 
 from pathlib import Path

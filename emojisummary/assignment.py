@@ -2,8 +2,9 @@
 
     python 7_evaluate.py --config recipes/combination.yaml --suite assignment --models openai/<model> --judge ollama/<model>
 
-The prompts lie in files, which may be longer: known.tsv (texts of the training data), novel.tsv (texts that aren't, each with an
-`instruction` for a chat model, so that it answers with emoji instead of prose) and edge.tsv (with what a thoughtful answer shows).
+The prompts lie in files, which may be longer: known.tsv (texts of the training data), novel.tsv (texts that aren't, each with
+an `instruction` for a chat model, so that it answers with emoji instead of prose) and edge.tsv (with what a thoughtful answer
+shows).
 """
 
 from pathlib import Path
@@ -17,7 +18,7 @@ TITLES = {"known": "Known prompts", "novel": "Novel prompts", "edge": "Edge case
 
 
 def assignment(models: dict, task, settings, judge=None) -> dict:
-    """The content of assignment.yaml; the first of `models` is the student, the others are compared with it on novel prompts."""
+    """The content of assignment.yaml; the first of `models` is the student, the others are compared with it on novel ones."""
     parts = {name: [row for _, row in read_tsv(Path(settings.assignment) / f"{name}.tsv", ("text",))] for name in TITLES}
     learned = {row["text"]: row["answer"] for row in read_csv(settings.folder / "training_data.csv", ("text", "answer"))}
     strangers = [row["text"] for row in parts["novel"] if row["text"] in learned]

@@ -31,10 +31,10 @@ class ChatMeasure(Measure):
             "meaning": [round(cosine, 4) for cosine in cosines],
         }
 
-    def more(self, model, given: list[str]) -> dict:
-        """Perplexity and token accuracy on the compressed replies, for a model whose probabilities can be seen."""
-        found = super().more(model, given)
-        if hasattr(model, "likelihood"):
-            pairs = [(self.task.chat(text), accepted[0]) for text, accepted in zip(self.texts, self.accepted, strict=True)]
-            found["whole"] |= model.likelihood(pairs)
-        return found
+    def whole(self, model, given: list[str]) -> dict:
+        """With perplexity and token accuracy on the compressed replies, for a model whose probabilities can be seen."""
+        found = super().whole(model, given)
+        if not hasattr(model, "likelihood"):
+            return found
+        pairs = [(self.task.chat(text), accepted[0]) for text, accepted in zip(self.texts, self.accepted, strict=True)]
+        return found | model.likelihood(pairs)

@@ -94,8 +94,14 @@ class Measure:
 
     def more(self, model, given: list) -> dict:
         """What is said of a model beside the means of its scores; figures under `metrics` join them."""
-        whole = self.task.whole(self.rows, given)
-        return {"whole": whole} if whole else {}
+        whole = self.whole(model, given)
+        figures = {name: {"value": value, "n": len(given)} for name, value in whole.items() if not isinstance(value, str)}
+        notes = {name: value for name, value in whole.items() if name not in figures}
+        return {"metrics": figures, **({"notes": notes} if notes else {})}
+
+    def whole(self, model, given: list) -> dict:
+        """What can only be said of all answers together."""
+        return self.task.whole(self.rows, given)
 
     def _groups(self, scores: dict[str, list[float]]) -> dict:
         return {

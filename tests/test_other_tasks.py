@@ -1,0 +1,82 @@
+"""The other tasks through all stages, as a user runs them, at a size that a test can bear; and a fifth one as the docs have it."""
+
+import json
+
+import pytest
+import yaml
+
+from emojisummary.artifacts import read_csv
+from tests.conftest import ROOT, World
+
+STAGES = ["1_emoji", "2_generate", "3_validate", "4_combine", "4_combine_eval", "5_train", "6_plot", "7_evaluate"]
+SIZE = {"num_train_epochs": 1, "evaluations": 1, "eval_rows": 4, "tiny": {"vocab_size": 600, "hidden_size": 32}}
+ASKED = {
+    "combination": "Let's go dancing tonight.",
+    "chat": "How do I install Python on my computer?",
+    "story": "🦔 🏰 📚",
+    "gpt2": "smiling face",
+}
+
+
+def make(task, folder, **changes) -> World:
+    recipe = yaml.safe_load((ROOT / "recipes" / f"{task}.yaml").read_text())
+    recipe |= {"runs_folder": str(folder / "runs"), "evaluate": recipe["evaluate"] | {"resamples": 100}} | changes
+    recipe["train"] = recipe["train"] | SIZE | {"tiny": recipe["train"]["tiny"] | SIZE["tiny"]}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True))
+    return World(folder, recipe["run"])
+
+
+@pytest.mark.parametrize("task", ["combination", "chat", "story", "gpt2"])
+def test_a_task_goes_through_all_stages_and_answers(task, tmp_path):
+    world = make(task, tmp_path)
+    for stage in STAGES:
+        limit = ["--limit", "8"] if stage in ("5_train", "7_evaluate") else ["--limit", "200"] if task == "gpt2" else []
+        done = world(stage, *(limit if stage != "1_emoji" else []))
+    results = yaml.safe_load(world.path("results.yaml").read_text())
+    student = results["models"][str(world.path())]
+    assert set(results["columns"]) <= student["metrics"].keys()
+    assert "runs" in done.stdout
+    assert world.path("report.html").stat().st_size > 1000
+    assert world("7_evaluate_inference", ASKED[task]).stdout.strip()
+
+
+def test_the_tasks_of_one_run_are_measured_against_its_own_untuned_base(tmp_path):
+    world = make("story", tmp_path)
+    for stage in STAGES[:-2]:
+        world(stage, *(["--limit", "6"] if stage == "5_train" else []))
+    world("7_evaluate", "--models", "untuned", "--limit", "3")
+    results = yaml.safe_load(world.path("results.yaml").read_text())
+    assert list(results["models"]) == [str(world.path()), "untuned"]
+    assert results["models"]["untuned"]["notes"]["bleu_signature"].startswith("nrefs:")
+    assert "takes three emoji" in world("7_evaluate_inference", "🦔 castle", code=1).stderr
+
+
+def test_the_assignment_is_one_report(tmp_path):
+    world = make("combination", tmp_path)
+    for stage in STAGES[:-2]:
+        world(stage, *(["--limit", "40"] if stage == "5_train" else []))
+    printed = world("7_evaluate", "--suite", "assignment").stdout
+    result = yaml.safe_load(world.path("assignment.yaml").read_text())
+    assert [len(result[part]) >= 5 for part in ("known", "novel", "edge")] == [True] * 3
+    assert all("learned" in entry for entry in result["known"])
+    assert set(result["novel"][0]["others"]) == {"retriever", "most-frequent"}
+    for title in ("Known prompts", "Novel prompts", "Edge cases"):
+        assert title in printed
+
+
+def test_the_held_out_conversations_are_not_learned(tmp_path):
+    world = make("chat", tmp_path)
+    for stage in STAGES[:5]:
+        world(stage)
+    learned = {json.dumps(json.loads(row["text"])) for row in read_csv(world.path("training_data.csv"), ("text",))}
+    judged = {json.dumps(json.loads(row["text"])) for row in read_csv(world.path("validation_data.csv"), ("text",))}
+    assert len(learned) > 40
+    assert judged
+    assert not learned & judged
+
+
+def test_a_retriever_cannot_learn_to_tell_stories(tmp_path):
+    world = make("story", tmp_path)
+    for stage in STAGES[:5]:
+        world(stage)
+    assert "--student llm" in world("5_train", "--student", "retriever", code=1).stderr
