@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, SettingsConfigDict, SettingsError
 
 from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
 
 warnings.filterwarnings("ignore", 'Field name "json"')  # the flag's name, and that of a method which pydantic has given up
 
@@ -80,7 +81,7 @@ class Shared(Section):
     """name of the run: all it makes lies in <runs_folder>/<run>/"""
     runs_folder: str
     """folder of all runs"""
-    task: Literal["summary", "combination", "chat", "story"]
+    task: Literal[*TASKS]
     """what is being learned"""
     seed: int = Field(ge=0)
     """where all chance starts from"""

@@ -1,10 +1,11 @@
-"""The other tasks through all stages, as a user runs them, at a size that a test can bear; and a fifth one as the docs have it."""
+"""The other tasks through all stages, as a user runs them, at a size that a test can bear."""
 
 import json
 
 import pytest
 import yaml
 
+from emojisummary import fine_tune, generate_emoji
 from emojisummary.artifacts import read_csv
 from tests.conftest import ROOT, World
 
@@ -73,6 +74,17 @@ def test_the_held_out_conversations_are_not_learned(tmp_path):
     assert len(learned) > 40
     assert judged
     assert not learned & judged
+
+
+def test_emoji_from_their_names_in_python(tmp_path):
+    emoji = [("😀", "grinning face"), ("🐶", "dog face"), ("🍕", "pizza"), ("⚽", "soccer ball")]
+    lines = [f"{one},{name},Group,subgroup,{ord(one):X}" for one, name in emoji]
+    (tmp_path / "emoji_df.csv").write_text("\n".join(["emoji,name,group,sub_group,codepoints", *lines]) + "\n")
+    tiny = {"tiny.vocab_size": 400, "tiny.hidden_size": 32, "eval_rows": 4}
+    model = fine_tune(str(tmp_path / "emoji_df.csv"), epochs=1, run="names", runs_folder=str(tmp_path), **tiny)
+    assert sorted(model.emoji) == sorted(one for one, _ in emoji)
+    assert model.model.config.model_type == "gpt2"
+    assert generate_emoji("dog face", run=str(tmp_path / "names")) in model.emoji
 
 
 def test_a_retriever_cannot_learn_to_tell_stories(tmp_path):
