@@ -27,8 +27,8 @@ def fine_tune(
     """Fine-tunes a language model on the names and descriptions of emoji, by recipes/gpt2.yaml, and returns it.
 
     `dataset_path` is a list of emoji: `emoji_df.csv` as on Kaggle, Unicode's `emoji-test.txt`, or a TSV like
-    data/16_all_emoji.tsv (None: all that we know). `base` is `gpt2` or another causal language model of the hub or a folder; `tiny` builds a small
-    GPT-2 from scratch. `train` are more keys of the section `train`: `learning_rate=5e-5`.
+    data/16_all_emoji.tsv (None: all that we know). `base` is `gpt2` or another causal language model of the hub or a folder;
+    `tiny` builds a small GPT-2 from scratch. `train` are more keys of the section `train`: `learning_rate=5e-5`.
     Raises UserError where a stage ends with an error; it has said which one.
     """
     import json
