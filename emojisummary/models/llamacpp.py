@@ -20,7 +20,7 @@ def serve(path: str, context: int = 4096, parallel: int = 4) -> None:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count()
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count()
     params.model.path, params.model_alias = path, {Path(path).stem}
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.n_ctx, params.n_parallel, params.n_batch, params.n_gpu_layers = parallel * context, parallel, 512, 0
