@@ -21,7 +21,7 @@ from emojisummary.stage import UserError
 from tests.tiny_gguf import CONTEXT, write_model
 
 for package in ("xllamacpp", "gguf"):
-    reason = f"{package} can't be imported: no real engine to test against (see requirements-dev.txt)"
+    reason = f"{package} can't be imported: no real engine to test against (see requirements.txt)"
     pytest.importorskip(package, reason=reason, exc_type=ImportError)
 
 LONGEST_FORM = 400  # tokens: JSON may have blanks between any two signs, and a model that knows nothing uses them

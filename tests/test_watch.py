@@ -1,8 +1,10 @@
 """What looks after a long training, and what is learned."""
 
+import signal
+
 import pytest
 import torch
-from transformers import set_seed
+from transformers import TrainerControl, TrainerState, set_seed
 
 from emojisummary.models.llm import LanguageModel
 from emojisummary.stage import UserError
@@ -10,7 +12,7 @@ from emojisummary.tasks import TASKS
 from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.labels import IGNORED, check, check_emoji, pieces_of, shown, to_dataset
 from emojisummary.training.tiny import build_tiny
-from emojisummary.training.watch import disk_need, duration, memory_explained, rehearse_saving
+from emojisummary.training.watch import StopsOnCtrlC, disk_need, duration, memory_explained, rehearse_saving
 from tests.tiny_base import EMOJI, ROWS, VALIDATION, settings
 
 
@@ -97,6 +99,21 @@ def test_a_model_that_has_become_nan_is_noticed_at_once(student, tmp_path):
 def test_the_disk_must_hold_weights_and_optimizer(student):
     parameters = sum(p.numel() for p in student.model.parameters())
     assert disk_need(student.model, size=1000, checkpoints=2) == 3 * (1000 + 8 * parameters) + 1000
+
+
+def test_ctrl_c_saves_behind_the_step_and_a_second_one_stops_at_once():
+    stops, control = StopsOnCtrlC(), TrainerControl()
+    before = signal.getsignal(signal.SIGINT)
+    stops.on_train_begin(None, None, control)
+    stops.on_step_end(None, TrainerState(), control)
+    assert not control.should_training_stop
+    signal.raise_signal(signal.SIGINT)
+    stops.on_step_end(None, TrainerState(), control)
+    assert control.should_save
+    assert control.should_training_stop
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(20, "20 s"), (700, "12 min"), (9000, "2.5 h")])

@@ -4,6 +4,7 @@ python -m emojisummary.models.llamacpp model.gguf    # prints its URL, serves un
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,11 @@ def serve(path: str, context: int = 4096, parallel: int = 4) -> None:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path, params.model_alias = path, {"tiny"}
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count()
+    params.model.path, params.model_alias = path, {Path(path).stem}
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.n_ctx, params.n_parallel, params.n_batch, params.n_gpu_layers = parallel * context, parallel, 512, 0
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.warmup = params.fit_params = params.cache_prompt = False
     params.cache_ram_mib = params.verbosity = 0
     server = xllamacpp.Server(params)

@@ -65,7 +65,10 @@ def run_trainer(trainer, resume: Path | None, state: Path) -> None:
         print(f"going on from {resume}")
     stops = StopsOnCtrlC()
     trainer.add_callback(stops)
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    finally:
+        stops.restore()
     if stops.asked:
         raise KeyboardInterrupt
     last = by_step(Path(trainer.args.output_dir))[-1]

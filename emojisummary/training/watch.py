@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -105,13 +106,14 @@ def duration(seconds: float) -> str:
 class StopsOnCtrlC(TrainerCallback):
     """Ctrl-C ends the step that is running and saves a checkpoint behind it; once more, it stops at once."""
 
-    asked = False
+    asked, before = False, None
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.before = signal.signal(signal.SIGINT, self.ask)
+        if threading.current_thread() is threading.main_thread():  # no other one may handle signals
+            self.before = signal.signal(signal.SIGINT, self.ask)
 
     def ask(self, *_):
-        signal.signal(signal.SIGINT, self.before)
+        self.restore()  # the second one stops at once
         self.asked = True
         print("\nStopping behind this step. Ctrl-C once more: at once, and back to the last checkpoint.", file=sys.stderr)
 
@@ -120,8 +122,9 @@ class StopsOnCtrlC(TrainerCallback):
             control.should_save = control.should_training_stop = True
             print(f"step {state.global_step} of {state.max_steps} saved", file=sys.stderr)
 
-    def on_train_end(self, args, state, control, **kwargs):
-        signal.signal(signal.SIGINT, self.before)
+    def restore(self):
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
 
 
 @contextmanager
