@@ -27,6 +27,8 @@ from emojisummary.tasks import TASKS
 def main(settings):
     table = read_emoji(settings.folder)
     check_languages(settings.teachers, settings.supports, settings.force_languages)
+    for problem, count in TASKS[settings.task].problems(settings.source).items():
+        print(f"{settings.source}: {count:,} {problem}")
     asked_any = False
     for name in (t for t in settings.teachers if passes(t, settings.teacher)):
         teacher = connect(name, table, settings)
@@ -47,7 +49,8 @@ def files_of(teacher, table, settings):
     for language in (one for one in settings.teachers[teacher.name] if passes(one, settings.language)):
         for type in (t for t in settings.texts if passes(t, settings.type)):
             more = read_shortfall(settings.folder, language, type, teacher.name) if settings.fill else {}
-            topics = task.topics(table, language, type, teacher.name, settings.texts[type], settings.seed, more)
+            amount, source = settings.texts[type], settings.source
+            topics = task.topics(table, language, type, teacher.name, amount, settings.seed, more, source)
             path = settings.folder / "generated" / artifact_name(language, type, teacher.name)
             topics = list(topics)[: settings.limit]
             files[language, type] = GeneratedFile(path, topics, teacher, task, emoji_of, settings.retry_unusable)

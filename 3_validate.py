@@ -25,12 +25,12 @@ from emojisummary.ledger import PROBE, Ledger, as_text, forecast
 from emojisummary.models import connect
 from emojisummary.stage import run
 from emojisummary.tasks import TASKS
-from emojisummary.validation import read_validation_set, split, validation_rows
+from emojisummary.validation import split
 
 
 def main(settings):
     table = read_emoji(settings.folder)
-    judged = split(validation_rows(read_validation_set(settings.validation_set), Lookup(table))[0], "dev")
+    judged = split(TASKS[settings.task].validation(settings.validation_set, Lookup(table))[0], "dev")
     written = []
     for path, fields in chosen(settings.folder / "generated", "yaml", settings, made_by="python 2_generate.py"):
         rows = read_rows(path, made_by="python 2_generate.py")[: settings.limit]

@@ -11,16 +11,18 @@ writes  runs/<run>/training_data.csv, and coverage.csv: how many rows of each em
 import sys
 
 from emojisummary.agreement import canary_rates, trusted
-from emojisummary.artifacts import TRAINING, read_rows, write_csv
+from emojisummary.artifacts import TRAINING, read_emoji, read_rows, write_csv
 from emojisummary.combining import merge, near_duplicates, shuffled, without_duplicates
 from emojisummary.coverage import coverage, write_coverage
+from emojisummary.emojis import Lookup
 from emojisummary.graders import accept, percent, read_canaries, read_graded
 from emojisummary.own import own_rows
 from emojisummary.stage import UserError, run
-from emojisummary.validation import read_validation_set
+from emojisummary.tasks import TASKS
 
 
 def main(settings):
+    task = TASKS[settings.task]
     own, canaries = own_rows(settings.rows), read_canaries(settings.folder)
     is_graded = not own or (settings.folder / "graded").exists()
     graded = read_graded(settings.folder, settings) if is_graded else []
@@ -33,9 +35,10 @@ def main(settings):
 
     rows = merge([vote for vote in graded if vote["grader"] not in left_out], also)
     accepted = own + (accept(rows, graded + canaries, left_out, settings) if rows else [])
-    single = without_duplicates(accepted)
-    validation = [text["text"] for text in read_validation_set(settings.validation_set)]
-    leaks = near_duplicates([row["text"] for row in single], validation, settings.near_duplicate)
+    single = without_duplicates(accepted, task.same)
+    validation, _ = task.validation(settings.validation_set, Lookup(read_emoji(settings.folder)))
+    texts, judged = ([task.readable(row["text"]) for row in some] for some in (single, validation))
+    leaks = near_duplicates(texts, judged, settings.near_duplicate)
     kept = [row for index, row in enumerate(single) if index not in leaks]
     if not kept:
         raise UserError(f"None of {len(rows):,} rows is left. A row needs {settings.quorum} yes: --quorum, or other graders.")

@@ -10,12 +10,12 @@ from emojisummary.artifacts import VALIDATION, passes, read_emoji, write_csv
 from emojisummary.combining import shuffled
 from emojisummary.emojis import Lookup
 from emojisummary.stage import UserError, run
-from emojisummary.validation import read_validation_set, validation_rows
+from emojisummary.tasks import TASKS
 
 
 def main(settings):
     emoji_of = Lookup(read_emoji(settings.folder))
-    rows, problems = validation_rows(read_validation_set(settings.validation_set), emoji_of)
+    rows, problems = TASKS[settings.task].validation(settings.validation_set, emoji_of)
     rows = [row for row in rows if passes(row["language"], settings.language or settings.languages)]
     if not rows:
         raise UserError(f"{settings.validation_set}: no text is left with these filters and this emoji table.")

@@ -2,9 +2,11 @@
 
     python 5_train.py
     python 5_train.py --config recipes/tiny.yaml
+    python 5_train.py --config recipes/tiny.yaml --export merged gguf ollama     # after training, or with it
 
 reads   runs/<run>/training_data.csv, validation_data.csv (its part `dev`), emoji_data.yaml
-writes  runs/<run>/model/: the best checkpoint as a student, with checkpoints/ to go on from and trainer_state.json
+writes  runs/<run>/model/: the best checkpoint as a student, with checkpoints/ to go on from, trainer_state.json
+        and export/
 
 Stopped or killed, the same command goes on from the newest whole checkpoint. What is up to date isn't trained again.
 """
@@ -15,8 +17,11 @@ from emojisummary.artifacts import file_hash, fingerprint, is_stamped, package_v
 from emojisummary.emojis import Lookup
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
+from emojisummary.training.backends import choose
 from emojisummary.training.rows import training_rows
 from emojisummary.validation import split
+
+LIBRARIES = ("torch", "transformers", "sentence-transformers", "trl", "peft", "bitsandbytes", "unsloth")
 
 
 def main(settings):
@@ -27,30 +32,46 @@ def main(settings):
     validation = split(read_csv(files[1], ("text", "answers"), "python 4_combine_eval.py"), "dev")[: settings.eval_rows]
     if not validation:
         raise UserError(f"{files[1]} has no text of the part `dev`: the best checkpoint is chosen by them.")
+    if settings.export and settings.student != "llm":
+        raise UserError("export is for `student: llm`: a retriever is exported already, its encoder lies in model/encoder.")
     made_from = fingerprint(files, settings.own())
     if is_stamped(model / "student.yaml", made_from):
         print(f"{model}: up to date")
+        export(settings, model, rows, validation, made_from)
         return
 
     rows = rows[: settings.limit]
     print(
         f"{len(rows):,} rows, {len(validation):,} validation texts" + "".join(f"; {n:,} rows {p}" for p, n in problems.items())
     )
+    what = (rows, validation, table, TASKS[settings.task], settings, model, made_from)
     if settings.student == "retriever":
         from emojisummary.training.retriever import train
+
+        metrics = train(*what)
     else:
+        backend = choose(settings)  # before training.llm imports the libraries that Unsloth rewrites
         from emojisummary.training.llm import train
-    metrics = train(rows, validation, table, TASKS[settings.task], settings, model, made_from)
+
+        metrics = train(*what, backend)
 
     write_yaml(model / "made.yaml", {
         "command": " ".join(sys.argv),
         "metrics": metrics,
         "settings": settings.own(),
-        "versions": package_versions("torch", "transformers", "sentence-transformers", "trl", "peft"),
+        "versions": package_versions(*LIBRARIES),
         "files": {path.name: file_hash(path) for path in files},
     })  # fmt: skip
     stamp(model / "student.yaml", made_from)
     print(f"{model}: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
+    export(settings, model, rows, validation, made_from)
+
+
+def export(settings, model, rows, validation, made_from):
+    if settings.export:
+        from emojisummary.training.export import Export
+
+        Export(model, settings, [row["text"] for row in [*validation, *rows]], made_from).make(settings.export)
 
 
 if __name__ == "__main__":

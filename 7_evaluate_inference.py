@@ -2,71 +2,110 @@
 
     python 7_evaluate_inference.py "Let's go dancing tonight."
     python 7_evaluate_inference.py --model runs/demo --top 5 "Let's go dancing tonight."
+    python 7_evaluate_inference.py --exclude_category flags --skin_tone medium --min_probability 0.1 "Let's go dancing tonight."
     python 7_evaluate_inference.py --input texts.txt --output answers.jsonl
     python 7_evaluate_inference.py
 
 reads   runs/<run>/model/, and with --input a .txt, .jsonl or .csv file, or - for a pipe with one text a line
-writes  the emoji; for --input one JSON object a line, in input order
+writes  the emoji; for --input, and with --json, one JSON object a line, in input order
 """
 
 import json
 import sys
+from contextlib import suppress
+from pathlib import Path
 
+from emojisummary.limits import limited
 from emojisummary.models import connect
 from emojisummary.stage import UserError, run
-from emojisummary.texts import open_output, read_texts
+from emojisummary.texts import count_texts, open_output, read_texts
+
+CONTROLS = ("retriever", "most-frequent")
 
 
 def main(settings):
     name = settings.model or str(settings.folder)
-    model = connect(name, read_emoji_for(name, settings), settings)
+    folder = settings.folder if name in CONTROLS else Path(name)
+    model = limited(connect(name, read_emoji_for(name, settings), settings), settings, folder)
     if settings.input:
         answer_file(model, settings)
     elif settings.text:
-        answers = model.predict(settings.text, settings.top)
-        print("\n".join(as_text(answer, settings.top) for answer in answers if "emoji" in answer))
+        answers = model.predict(settings.text, settings.top, settings.min_probability)
+        print("\n".join(as_text(answer, settings) for answer in answers if settings.json or "error" not in answer))
         failed = [answer["error"] for answer in answers if "error" in answer]
-        if failed:
+        if failed and not settings.json:
             raise UserError(f"{len(failed)} of {len(answers)} texts could not be answered: {failed[0]}.")
     else:
-        prompt(model, settings.top)
+        prompt(model, settings)
 
 
 def answer_file(model, settings):
-    answered = errors = 0
+    fitting = unfitting = errors = 0
+    items = with_progress(read_texts(settings.input), count_texts(settings.input))
     with open_output(settings.output) as output:
-        for answer in model.answers(read_texts(settings.input), settings.top):
+        for answer in model.answers(items, settings.top, settings.min_probability):
             output.write(json.dumps(answer, ensure_ascii=False) + "\n")
-            answered += "emoji" in answer
             errors += "error" in answer
-    print(f"{settings.input}: {answered:,} texts answered, {errors:,} errors", file=sys.stderr)
+            fitting += answer.get("emoji") is not None
+            unfitting += answer.get("emoji", "") is None
+    none = f"{unfitting:,} without a fitting emoji, " if settings.min_probability else ""
+    print(f"{settings.input}: {fitting:,} texts answered, {none}{errors:,} errors", file=sys.stderr)
 
 
-def prompt(model, top):
-    print("Type a text. An empty line or Ctrl-D ends.")
+def with_progress(items, total):
+    """The items, and on a terminal a bar that says how many have been read, and how long the rest takes."""
+    if not sys.stderr.isatty():
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, unit=" texts", leave=False)
+
+
+def prompt(model, settings):
+    remember(Path(settings.runs_folder) / ".history")
+    print("Type a text. An empty line or Ctrl-D ends.", file=sys.stderr if settings.json else sys.stdout)
     while True:
         try:
-            text = input("> ")
+            text = input("" if settings.json else "> ")
         except EOFError:
             text = ""
         if not text.strip():
             return
-        print(as_text(model.predict(text, top), top))
+        print(as_text(model.predict(text, settings.top, settings.min_probability), settings))
 
 
-def as_text(answer, top):
+def remember(history):
+    """The arrow keys bring back what was typed, also in earlier sessions."""
+    if not sys.stdin.isatty():
+        return
+    with suppress(ImportError):  # on Windows
+        import atexit
+        import readline
+
+        with suppress(OSError):
+            readline.read_history_file(history)
+        readline.set_history_length(1000)
+        history.parent.mkdir(parents=True, exist_ok=True)
+        atexit.register(readline.write_history_file, history)
+
+
+def as_text(answer, settings):
     """The emoji alone, or with --top its rivals too, one a line, with their probabilities."""
+    if settings.json:
+        return json.dumps(answer, ensure_ascii=False)
     if "error" in answer:
         return f"error: {answer['error']}"
-    if top == 1:
-        return answer["emoji"]
-    return "\n".join(f"{emoji}  {probability:6.1%}" for emoji, probability in answer["ranked"])
+    best = answer["emoji"] or "no fitting emoji"
+    if settings.top == 1:
+        return best
+    ranked = [f"{emoji}  {probability:6.1%}" for emoji, probability in answer["ranked"]]
+    return "\n".join(ranked if answer["emoji"] else [best, *ranked])
 
 
 def read_emoji_for(name, settings):
     from emojisummary.artifacts import read_emoji
 
-    return read_emoji(settings.folder) if name in ("retriever", "most-frequent") else None
+    return read_emoji(settings.folder) if name in CONTROLS else None
 
 
 if __name__ == "__main__":

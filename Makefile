@@ -11,7 +11,7 @@ export GOMP_SPINCOUNT ?= 20000
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-llm test lint clean
+.PHONY: help install demo demo-llm test lint bench-gpu clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ test: $(INSTALLED) ## lint and run the tests
 lint: $(INSTALLED) ## put the code into shape
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+bench-gpu: $(INSTALLED) ## what training takes on a GPU of 8 GB, both back ends, into benchmarks/results/gpu.md
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt
+	$(RUN) benchmarks/gpu.py
 
 clean: ## remove all runs; .venv stays
 	rm -rf runs

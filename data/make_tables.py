@@ -22,6 +22,7 @@ LANGUAGES = {
 }  # fmt: skip
 VS16 = "\ufe0f"
 HAIR = set("🦰🦱🦲🦳")
+TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 
 
 def read_packages(paths: list[str]) -> dict[str, object]:
@@ -59,6 +60,12 @@ def wanted(entry: dict, groups: dict) -> bool:
     return group != "component" and not HAIR & set(entry["emoji"])
 
 
+def in_all_tones(entry: dict) -> list[str]:
+    """The emoji in the five skin tones, light to dark; where it shows two people, both have the same."""
+    tones = {str(skin["tone"]): skin["emoji"] for skin in entry["skins"]}
+    return [tones.get(str(tone)) or tones[str([tone, tone])] for tone in range(1, 6)]
+
+
 def write(path: Path, header: str, rows: list[list]) -> None:
     lines = ["\t".join(map(str, row)) for row in rows]
     path.write_text("\n".join([header.replace(" ", "\t"), *lines]) + "\n", encoding="utf-8")
@@ -79,6 +86,9 @@ def main(packages: list[str]) -> None:
             place = groups[str(entry["group"])], subgroups[str(entry["subgroup"])]
             rows.append([len(rows) + 1, code_points, emoji, name, " | ".join(keywords), *place, entry["version"]])
         write(HERE / file, "number code_points emoji name keywords category subcategory version", rows)
+
+    rows = [[fully_qualified(e), *in_all_tones(e)] for e in entries if "skins" in e]
+    write(HERE / "skin_tones.tsv", " ".join(["emoji", *TONES]), rows)
 
     (HERE / "languages").mkdir(exist_ok=True)
     for language, code in LANGUAGES.items():

@@ -118,6 +118,22 @@ def read_tsv(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str
         yield number, dict(zip(header, fields, strict=True))
 
 
+def read_jsonl(path: Path, fields: Iterable[str]) -> Iterator[tuple[Row | None, str]]:
+    """The objects of a JSONL file, each with ""; for a line that is none, or lacks a field, None and what is wrong with it."""
+    fields = set(fields)
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            yield None, f"unusable line, {path}, line {number}: not JSON"
+            continue
+        lacking = fields - found.keys() if isinstance(found, dict) else fields
+        problem = f"unusable line, {path}, line {number}: without {', '.join(sorted(lacking))}" if lacking else ""
+        yield (None, problem) if problem else (found, "")
+
+
 def read_csv(path: Path, columns: Iterable[str], made_by: str | None = None) -> list[dict[str, str]]:
     """The rows of a CSV file. Raises UserError where it's missing, empty or broken, with the line."""
     reader = csv.reader(io.StringIO(read_text(path, made_by), newline=""), strict=True)

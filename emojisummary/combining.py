@@ -20,14 +20,16 @@ def merge(graded: list[Row], also: dict[str, str]) -> list[Row]:
     return list(rows.values())
 
 
-def without_duplicates(rows: list[Row]) -> list[Row]:
+def without_duplicates(rows: list[Row], same=None) -> list[Row]:
     """The first row of each text. Where later ones have another answer, it joins the first one's `also`.
+
+    `same` says what two rows share of which only one is to be kept: without it, the text's words.
 
     One text with two answers in two rows would teach the model to contradict itself.
     """
-    first = {}
+    same, first = same or (lambda row: normalise(row["text"])), {}
     for row in rows:
-        kept = first.setdefault(normalise(row["text"]), row)
+        kept = first.setdefault(same(row), row)
         accepted = [kept["answer"], *kept["also"].split()]
         if plain(row["answer"]) not in map(plain, accepted):
             kept["also"] = " ".join([*kept["also"].split(), row["answer"]])

@@ -10,15 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from emojisummary.artifacts import read_tsv
+from emojisummary.emoji_files import read_table
 from emojisummary.stage import UserError
 
 VS16 = "\ufe0f"
 ZWJ = "\u200d"
-COLUMNS = ("code_points", "emoji", "name", "keywords", "category", "subcategory", "version")
 SKIN_TONES = re.compile("[\U0001f3fb-\U0001f3ff]")
 COUPLES = {  # with a skin tone for each, these are spelled out; without, they are one code point
     "👩‍🤝‍👩": "👭", "👩‍🤝‍👨": "👫", "👨‍🤝‍👨": "👬", "🧑‍❤‍💋‍🧑": "💏", "🧑‍❤‍🧑": "💑", "🫱‍🫲": "🤝",
 }  # fmt: skip
+
+PICTURE = "[^\\s](?:\ufe0f|[\U0001f3fb-\U0001f3ff])?[\U000e0020-\U000e007f]*"
+ONE_EMOJI = re.compile(f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{PICTURE}(?:{ZWJ}{PICTURE})*")
+SKIN_TONE_TABLE = Path(__file__).parent.parent / "data" / "skin_tones.tsv"
 
 Table = dict[str, dict]  # emoji -> hex, name, category, subcategory, keywords, rank, parent, version; in Unicode's order
 
@@ -28,15 +32,24 @@ def plain(emoji: str) -> str:
     return emoji.replace(VS16, "")
 
 
+def clusters(combination: str) -> list[str]:
+    """The single emoji of a text that consists of nothing else (Unicode Technical Standard 51, ED-17).
+
+    >>> clusters("👨‍👩‍👧🏳️‍🌈🇫🇷1️⃣")
+    ['👨‍👩‍👧', '🏳️‍🌈', '🇫🇷', '1️⃣']
+    """
+    return ONE_EMOJI.findall(combination)
+
+
 def read_tables(tables: list[str], ranking: str) -> tuple[Table, Counter]:
-    """The emoji of all TSV files with their ranks, and a count of what was wrong and left out.
+    """The emoji of all files with their ranks, and a count of what was wrong and left out.
 
     An emoji listed twice keeps its first entry. `rank` is None where the ranking doesn't name the emoji.
     Raises UserError with file and line for a broken row.
     """
     table, problems = {}, Counter()
     seen = set()
-    for emoji, facts in (entry for file in tables for entry in _read_table(file)):
+    for emoji, facts in (entry for file in tables for entry in read_table(file)):
         if plain(emoji) in seen:
             problems["emoji listed twice"] += 1
             continue
@@ -56,28 +69,6 @@ def read_tables(tables: list[str], ranking: str) -> tuple[Table, Counter]:
     for emoji, facts in table.items():
         facts["parent"] = _parent(emoji, emoji_of)
     return table, problems
-
-
-def _read_table(file: str) -> Iterable[tuple[str, dict]]:
-    for line, row in read_tsv(Path(file), COLUMNS):
-        emoji, version = row["emoji"], row["version"]
-        if not emoji or " ".join(f"{ord(c):04X}" for c in emoji) != row["code_points"]:
-            raise UserError(f"{file}, line {line}: {emoji!r} does not have the code points {row['code_points']!r}.")
-        if not re.fullmatch(r"\d+(\.\d+)?", version, re.ASCII):
-            raise UserError(f"{file}, line {line}: version {version!r} is not a number.")
-        yield (
-            emoji,
-            {
-                "hex": row["code_points"].replace(" ", "-"),
-                "name": row["name"],
-                "category": row["category"],
-                "subcategory": row["subcategory"],
-                "keywords": [k for k in row["keywords"].split(" | ") if k],
-                "rank": None,
-                "parent": None,
-                "version": float(version),
-            },
-        )
 
 
 def _read_ranking(file: str) -> Iterable[tuple[int, str]]:
@@ -132,3 +123,12 @@ class Lookup:
 def by_rank(table: Table) -> list[str]:
     """All emoji, most used first; the unranked follow in the table's order."""
     return sorted(table, key=lambda e: table[e]["rank"] or 10**6)
+
+
+def skin_tones(tone: str) -> dict[str, str]:
+    """Emoji -> the same in a skin tone (light, medium-light, medium, medium-dark or dark), for those that come in several.
+
+    >>> skin_tones("medium")["👍"]
+    '👍🏽'
+    """
+    return {row["emoji"]: row[tone] for _, row in read_tsv(SKIN_TONE_TABLE, ("emoji", tone))}

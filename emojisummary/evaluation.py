@@ -25,9 +25,6 @@ from emojisummary.models.asked import parsing
 from emojisummary.models.ranker import Ranker
 from emojisummary.tokens import add_tokens, count_tokens
 
-NOTHING = ("—", 0.0)  # the answer of a model that was asked in words and gave no emoji
-DEEPEST = 50  # how far down a ranking the mean reciprocal rank looks; a gold answer behind it counts as not found
-COMPARED = ("accuracy@1", "accuracy@5")  # between models, and between groups of texts
 LENGTHS = (3, 10, 25, 60)  # words
 RANKS = (50, 150, 600)  # of the best answer: how much it is used in the world
 UNSPACED = {re.compile("[\u3040-\u30ff\u3400-\u9fff]"): 2, re.compile("[\u0e00-\u0e7f]"): 4}  # characters of a word
@@ -41,15 +38,16 @@ def evaluate(
     The first model is the one that the others are compared with. With the emoji table there are measures that need it; with
     `dev`, texts beside `rows`, a model that has `probabilities` is calibrated on them.
     """
-    answers = [{"text": row["text"], "answers": row["answers"].split()} for row in rows]
-    measure = Measure(rows, task, settings, table, dev)
-    results, tokens = {"models": {}, "comparisons": []}, {}
+    answers = [{"text": task.readable(row["text"]), "answers": task.accepted(row)} for row in rows]
+    measure = task.measure(rows, settings, table, list(dev))
+    results = {"task": task.name, "columns": dict(task.columns), "numbers": list(task.numbers), "models": {}, "comparisons": []}
+    tokens = {}
     for name, model in models.items():
-        ranked, seconds = _timed(model, measure.texts)
-        for answer, best in zip(answers, ranked, strict=True):
-            answer[name] = best[0] if best else NOTHING
+        given, seconds = _timed(task, model, measure.texts)
+        for answer, one in zip(answers, given, strict=True):
+            answer[name] = task.shown(one)
         speed = {"texts": len(rows), "seconds": round(seconds, 3), "texts_per_second": round(len(rows) / seconds, 1)}
-        results["models"][name] = measure(name, model, ranked, speed)
+        results["models"][name] = measure(name, model, given, speed)
         tokens[name] = count_tokens(model, measure.texts, [answer[name][0] for answer in answers])
     add_tokens(results["models"], tokens, settings)
     results["comparisons"] = measure.comparisons()
@@ -64,55 +62,92 @@ def evaluate(
     return results, answers
 
 
-def _timed(model, texts: list[str]) -> tuple[list, float]:
-    model.rank(texts[:1])  # what is loaded at the first call doesn't count
+def _timed(task, model, texts: list[str]) -> tuple[list, float]:
+    task.ask(model, texts[:1])  # what is loaded at the first call doesn't count
     start = time.perf_counter()
-    ranked = model.rank(texts, top=DEEPEST)
-    return ranked, time.perf_counter() - start
+    given = task.ask(model, texts)
+    return given, time.perf_counter() - start
 
 
 class Measure:
-    """Measures one model after the other on the same texts, and remembers their scores."""
+    """Measures one model after the other on the same texts by the task's own scores, and remembers them."""
 
-    def __init__(self, rows: list[Row], task, settings, table: Table | None, dev: Iterable[Row]):
+    def __init__(self, task, rows: list[Row], settings, table: Table | None = None):
+        self.task, self.rows, self.chance = task, rows, (settings.resamples, settings.seed)
         self.texts = [row["text"] for row in rows]
-        self.accepted = [row["answers"].split() for row in rows]
-        self.task, self.chance = task, (settings.resamples, settings.seed)
-        self.keys = {"neutral@1": neutral(table), "subcategory@1": subcategory(table)} if table else {}
+        self.accepted = [task.accepted(row) for row in rows]
         self.parts = parts(rows, table)
-        seen = set(self.texts)  # a text of no part is in both; what is measured on it may not be fitted on it
-        self.dev = [row for row in dev if row["text"] not in seen]
         self.scores = {}
 
-    def __call__(self, name: str, model, ranked: list, speed: dict) -> dict:
-        """All that results.yaml says of one model; `ranked` are its (emoji, probability) pairs for each text, best first."""
-        given = [(best or [NOTHING])[0][0] for best in ranked]
-        self.scores[name] = scores = self._scores(ranked, given)
+    def __call__(self, name: str, model, given: list, speed: dict) -> dict:
+        """All that results.yaml says of one model; `given` are its answers to the texts."""
+        self.scores[name] = scores = self.scored(given, model)
         metrics = {metric: with_interval(values, *self.chance) for metric, values in scores.items()}
-        result = {
-            "metrics": metrics | {"macro_f1": macro_f1(self.accepted, given, *self.chance)},
-            "timing": speed,
-            "groups": self._groups(scores),
-            "confusions": confusions(self.accepted, given),
-            "never_predicted": never_predicted(self.accepted, given),
-        }
-        said = getattr(model, "said", None)
-        return result | ({"parsing": parsing(said, self.accepted, *self.chance)} if said else {}) | self._calibration(model)
+        more = self.more(model, given)
+        return {"metrics": metrics | more.pop("metrics", {}), "timing": speed, "groups": self._groups(scores), **more}
 
-    def _scores(self, ranked: list, given: list[str]) -> dict[str, list[float]]:
+    def scored(self, given: list, model) -> dict[str, list[float]]:
         """Each metric's scores of the texts."""
-        pairs = zip(self.accepted, ranked, strict=True)
-        per_text = [self.task.score(accepted, [emoji for emoji, _ in best]) for accepted, best in pairs]
-        scores = {metric: [score[metric] for score in per_text] for metric in per_text[0]}
-        return scores | {metric: same(self.accepted, given, key) for metric, key in self.keys.items()}
+        both = zip(self.accepted, given, self.texts, strict=True)
+        per_text = [self.task.score(accepted, one, text) for accepted, one, text in both]
+        return {metric: [score[metric] for score in per_text] for metric in per_text[0]}
+
+    def more(self, model, given: list) -> dict:
+        """What is said of a model beside the means of its scores; figures under `metrics` join them."""
+        whole = self.task.whole(self.rows, given)
+        return {"whole": whole} if whole else {}
 
     def _groups(self, scores: dict[str, list[float]]) -> dict:
         return {
             kind: {
-                group: {metric: with_interval([scores[metric][text] for text in texts], *self.chance) for metric in COMPARED}
+                group: {
+                    metric: with_interval([scores[metric][text] for text in texts], *self.chance)
+                    for metric in self.task.compared
+                }
                 for group, texts in groups.items()
             }
             for kind, groups in self.parts.items()
+        }
+
+    def comparisons(self) -> list[dict]:
+        """The first model with each of the others: the paired bootstrap, and for rates of right answers McNemar's test."""
+        ours, *others = self.scores
+        return [
+            self._comparison(ours, other, metric, self.scores[ours][metric], self.scores[other][metric])
+            for other in others
+            for metric in self.task.compared
+        ]
+
+    def _comparison(self, ours: str, other: str, metric: str, our_scores: list[float], their_scores: list[float]) -> dict:
+        difference = paired(our_scores, their_scores, *self.chance)
+        found = {"model": ours, "control": other, "metric": metric, "difference": difference}
+        rates = set(our_scores) | set(their_scores) <= {0, 1}
+        return found | {"mcnemar": mcnemar(our_scores, their_scores)} if rates else found
+
+
+class RankingMeasure(Measure):
+    """The same for models that rank all emoji: what only a ranking, and its probabilities, can tell."""
+
+    def __init__(self, task, rows: list[Row], settings, table: Table | None, dev: list[Row]):
+        super().__init__(task, rows, settings, table)
+        self.keys = {"neutral@1": neutral(table), "subcategory@1": subcategory(table)} if table else {}
+        seen = set(self.texts)  # a text of no part is in both; what is measured on it may not be fitted on it
+        self.dev = [row for row in dev if row["text"] not in seen]
+
+    def scored(self, given: list, model) -> dict[str, list[float]]:
+        ranked = [[emoji for emoji, _ in best] for best in given]
+        first = [self.task.shown(best)[0] for best in given]
+        return super().scored(ranked, model) | {metric: same(self.accepted, first, key) for metric, key in self.keys.items()}
+
+    def more(self, model, given: list) -> dict:
+        first = [self.task.shown(best)[0] for best in given]
+        said = getattr(model, "said", None)
+        parsed = {"parsing": parsing(said, self.accepted, *self.chance)} if said else {}
+        return parsed | {
+            "metrics": {"macro_f1": macro_f1(self.accepted, first, *self.chance)},
+            "confusions": confusions(self.accepted, first),
+            "never_predicted": never_predicted(self.accepted, first),
+            **self._calibration(model),
         }
 
     def _calibration(self, model) -> dict:
@@ -120,7 +155,7 @@ class Measure:
         has_probabilities = getattr(type(model), "probabilities", Ranker.probabilities) is not Ranker.probabilities
         if not self.dev or not has_probabilities:
             return {}
-        dev = accepted_matrix(model.emoji, [row["answers"].split() for row in self.dev])
+        dev = accepted_matrix(model.emoji, [self.task.accepted(row) for row in self.dev])
         test = accepted_matrix(model.emoji, self.accepted)
         if not (dev.any() and test.any()):
             return {}
@@ -128,21 +163,6 @@ class Measure:
             model.probabilities(texts).cpu().double().numpy() for texts in ([row["text"] for row in self.dev], self.texts)
         )
         return {"calibration": calibrate((dev_probabilities, dev), (test_probabilities, test), *self.chance)}
-
-    def comparisons(self) -> list[dict]:
-        """The first model with each of the others: the paired bootstrap, and McNemar's test."""
-        ours, *others = self.scores
-        return [
-            {
-                "model": ours,
-                "control": other,
-                "metric": metric,
-                "difference": paired(self.scores[ours][metric], self.scores[other][metric], *self.chance),
-                "mcnemar": mcnemar(self.scores[ours][metric], self.scores[other][metric]),
-            }
-            for other in others
-            for metric in COMPARED
-        ]
 
 
 # --- groups of texts ---
@@ -158,7 +178,9 @@ def parts(rows: list[Row], table: Table | None) -> dict[str, dict[str, list[int]
     groups["length"] = _grouped([binned(words(row["text"]), LENGTHS) for row in rows], bins(LENGTHS))
     if table:
         emoji_of = Lookup(table)
-        golds = [emoji_of.get(row["answers"].split()[0]) for row in rows]
+        golds = [emoji_of.get(row["answers"].partition(" ")[0]) for row in rows]
+        if not any(golds):
+            return {kind: found for kind, found in groups.items() if found}
         ranks = [table[gold]["rank"] if gold else None for gold in golds]
         groups["rank"] = _grouped([binned(rank, RANKS) if rank else "unranked" for rank in ranks], [*bins(RANKS), "unranked"])
     return {kind: found for kind, found in groups.items() if found}

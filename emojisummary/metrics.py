@@ -180,6 +180,16 @@ def subcategory(table: Table) -> Callable[[str], str]:
     return subcategory_of
 
 
+def distinct(sequences: list[list[str]], n: int) -> float:
+    """distinct-n: different n-grams among all n-grams of all sequences, 0..1 (Li et al., 2016). 0 where there are none.
+
+    >>> distinct([["a", "b", "a"], ["a", "b"]], 2)
+    0.6667
+    """
+    grams = [tuple(one[start : start + n]) for one in sequences for start in range(len(one) - n + 1)]
+    return round(len(set(grams)) / len(grams), 4) if grams else 0.0
+
+
 def same(accepted: list[list[str]], given: list[str], key: Callable[[str], str]) -> list[float]:
     """For each text 1 where the answer's key is that of an accepted answer, else 0."""
     return [float(key(emoji) in map(key, answers)) for answers, emoji in zip(accepted, given, strict=True)]

@@ -6,15 +6,19 @@ of the script (`--learning_rate 1e-4`) wins over both. These classes say which k
 
 import argparse
 import difflib
+import re
+import warnings
 from copy import copy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, create_model
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, SettingsConfigDict, SettingsError
 
 from emojisummary.stage import UserError
+
+warnings.filterwarnings("ignore", 'Field name "json"')  # the flag's name, and that of a method which pydantic has given up
 
 DEFAULTS = Path(__file__).parent.parent / "config.yaml"
 Share = Field(ge=0, le=1)
@@ -76,7 +80,7 @@ class Shared(Section):
     """name of the run: all it makes lies in <runs_folder>/<run>/"""
     runs_folder: str
     """folder of all runs"""
-    task: Literal["summary"]
+    task: Literal["summary", "combination", "chat", "story"]
     """what is being learned"""
     seed: int = Field(ge=0)
     """where all chance starts from"""
@@ -107,7 +111,7 @@ class Shared(Section):
     def own(self) -> dict:
         """What decides a stage's result: its own section, the task, the encoder and the seed."""
         elsewhere = Shared.model_fields.keys() - {"task", "encoder", "seed", "limit"}
-        return self.model_dump(mode="json", exclude=elsewhere)
+        return self.model_dump(mode="json", exclude=elsewhere | getattr(self, "AFTERWARDS", set()))
 
 
 class Amount(Section):
@@ -132,6 +136,8 @@ class Generate(Section):
     """who writes, and in which languages"""
     texts: dict[str, Amount]
     """texts per emoji by text type"""
+    source: str | None
+    """the task's own material: pairs, stories or conversations; not for `summary`"""
     phrasebook: str
     """folder with the texts of the offline teacher"""
     keywords: str
@@ -157,6 +163,8 @@ class Validate(Section):
     """who judges; none judges texts of its own, unless grade_own"""
     grade_own: bool
     """let a grader judge its own texts"""
+    least_similarity: float = Share
+    """the grader `meaning` says yes when a rewritten text's cosine with its original is at least so high"""
     rank_at_most: PositiveInt
     """the retriever says yes when it ranks the text's emoji at least so high"""
     canaries: float = Share
@@ -195,13 +203,38 @@ class Tiny(Section):
     num_attention_heads: PositiveInt
 
 
+class Parity(Section):
+    """How closely an exported model must answer as the trained one did."""
+
+    prompts: int = Field(ge=0)
+    """validation texts that both answer; 0: not compared"""
+    agreement: float = Share
+    """least share of the same answers"""
+    probability: float = Share
+    """largest mean difference between their probabilities of the first token"""
+
+
 class Train(Section):
+    AFTERWARDS: ClassVar = {"export", "llama_cpp", "gguf_type", "parity", "report_to"}  # nothing is trained anew for these
+
     student: Literal["retriever", "llm"]
     """the kind of model: a tuned sentence encoder, or a fine-tuned causal language model"""
     base: str
     """llm: base model, from the hub, a folder, or `tiny`, built from scratch"""
     tiny: Tiny
     """llm: the size of `base: tiny`"""
+    backend: Literal["auto", "unsloth", "hf"]
+    """llm: who trains: unsloth, or transformers, peft and trl by themselves (hf)"""
+    load_in_4bit: bool
+    """llm: the base's weights in 4 bits (QLoRA); needs r"""
+    r: PositiveInt | None
+    """llm: rank of the LoRA adapter; null: all weights are trained"""
+    lora_alpha: PositiveInt
+    """llm: the adapter's share is multiplied by lora_alpha / r"""
+    lora_dropout: float = Share
+    """llm: dropout before the adapter while it's trained"""
+    target_modules: str
+    """llm: the layers that are adapted: all-linear, or a regular expression"""
     num_train_epochs: PositiveFloat
     """passes over the rows"""
     per_device_train_batch_size: PositiveInt
@@ -216,6 +249,8 @@ class Train(Section):
     """AdamW's weight decay"""
     warmup_ratio: float = Share
     """share of the steps in which the learning rate rises"""
+    optim: str
+    """optimizer, by the name that transformers gives it: adamw_torch_fused, adamw_8bit, paged_adamw_8bit"""
     lr_scheduler_type: str
     """the learning rate's way down, by the name that transformers gives it"""
     max_length: PositiveInt
@@ -234,8 +269,19 @@ class Train(Section):
     """how often accuracy is measured and a checkpoint kept on the way"""
     eval_rows: PositiveInt
     """validation texts in each of these measurements, at most"""
+    early_stopping_patience: PositiveInt | None
+    """measurements of accuracy without a better one until training stops; null: it goes on to the end"""
     save_total_limit: PositiveInt
     """checkpoints kept on disk"""
+    report_to: Literal["none", "tensorboard", "wandb"]
+    """who else is told about loss and accuracy"""
+    export: list[Literal["merged", "gguf", "ollama"]]
+    """llm: what else is made of the trained model, now or later"""
+    llama_cpp: str | None
+    """llm: folder of llama.cpp, whose convert_hf_to_gguf.py and llama-quantize are then used"""
+    gguf_type: Literal["f16", "q8_0", "q4_k_m"]
+    """llm: how the weights are stored in the GGUF file"""
+    parity: Parity
 
 
 class Plot(Section):
@@ -280,6 +326,16 @@ class Inference(Section):
     """JSONL file to write; standard output if not given"""
     top: PositiveInt
     """how many ranked emoji"""
+    json: bool
+    """one JSON object for each text, also at the prompt"""
+    only: str | None
+    """file of emoji, one a line: no others are given"""
+    exclude_category: list[str]
+    """categories, such as flags, whose emoji aren't given (repeatable)"""
+    skin_tone: Literal["light", "medium-light", "medium", "medium-dark", "dark"] | None
+    """the skin tone of the answers, where an emoji comes in several"""
+    min_probability: float = Share
+    """no fitting emoji where the best one's probability is below"""
 
 
 SECTIONS = {
@@ -302,7 +358,10 @@ def read_settings(section: str, flags: list[str], description: str | None = None
         **_as_defaults(Shared, config),
         **_as_defaults(SECTIONS[section], config[section]),
     )
-    texts, flags = _take_texts(flags) if "text" in stage.model_fields else ([], flags)
+    texts, flags = _take_texts(flags) if "text" in stage.model_fields else ([], _repeated(flags))
+    flags = [
+        re.sub(r"^--(\w)(?==|$)", r"-\1", flag) for flag in flags
+    ]  # the library wants a single dash before a single letter
     asks_for_help = {"-h", "--help"} & set(flags)
     try:
         settings = CliApp.run(stage, cli_args=flags, cli_exit_on_error=bool(asks_for_help))
@@ -335,8 +394,19 @@ def _take_texts(flags: list[str]) -> tuple[list[str], list[str]]:
             return texts + flags[position + 1 :], others
         is_text = not takes_value and not flag.startswith("-")
         (texts if is_text else others).append(flag)
-        takes_value = not is_text and not takes_value and "=" not in flag and not flag.endswith("debug")
+        takes_value = not is_text and not takes_value and "=" not in flag and not flag.endswith(("debug", "json"))
     return texts, others
+
+
+def _repeated(flags: list[str]) -> list[str]:
+    """Flags with several values as several flags: `--export merged gguf` -> `--export merged --export gguf`."""
+    repeated = []
+    for flag in flags:
+        follows_value = len(repeated) > 1 and not repeated[-1].startswith("-") and repeated[-2].startswith("--")
+        if follows_value and not flag.startswith("-"):
+            repeated.append(repeated[-2])
+        repeated.append(flag)
+    return repeated
 
 
 def read_config(recipe: str | None = None) -> dict:

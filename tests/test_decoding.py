@@ -1,7 +1,8 @@
-"""The trie of all emoji, and exact scores, on random models with real byte-level, SentencePiece-like and plain tokenizers."""
+"""The trie of all emoji and exact scores, on random models with tokenizers of four kinds: byte-level, SentencePiece-like,
+one token a byte, and WordPiece, which knows next to no emoji."""
 
+import copy
 import random
-from itertools import pairwise
 
 import pytest
 import torch
@@ -9,11 +10,13 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from emojisummary.chat import PLAIN_TEMPLATE, answer_ids, prompt_ids
-from emojisummary.decoding import Scorer, Trie
+from emojisummary.decoding import Trie
 from emojisummary.emojis import read_tables
 from emojisummary.models.llm import LanguageModel, fit
+from emojisummary.scoring import NEGLIGIBLE
 from emojisummary.tasks import TASKS
 from emojisummary.training.tiny import train_tokenizer
+from emojisummary.vocabulary import add_missing_emoji, missing_emoji
 
 TASK = TASKS["summary"]
 TABLE, _ = read_tables(["data/16_all_emoji.tsv", "data/17_new_emoji.tsv"], "data/2021_ranked.tsv")
@@ -60,6 +63,20 @@ def plain_bytes():
     return fast
 
 
+def word_piece():
+    """Like BERT's: accents and VS16 are taken off, and a word with an unknown sign is unknown as a whole."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=["[UNK]", "[PAD]", "[SEP]"], show_progress=False)
+    names = [facts["name"] for facts in TABLE.values()]
+    tokenizer.train_from_iterator([*names, "some plain text about cats and pizza 🏳 👨 😀 ❤"], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", eos_token="[SEP]", pad_token="[PAD]")
+    fast.chat_template = PLAIN_TEMPLATE
+    return fast
+
+
 def llama(vocab_size):
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     return LlamaForCausalLM(LlamaConfig(vocab_size=vocab_size, max_position_embeddings=8192, **size)).eval()
@@ -69,73 +86,94 @@ def gpt2(vocab_size):
     return GPT2LMHeadModel(GPT2Config(vocab_size=vocab_size, n_positions=1024, n_embd=32, n_layer=2, n_head=4)).eval()
 
 
-TOKENIZERS = [byte_level, with_byte_fallback, plain_bytes]
+TOKENIZERS = [byte_level, with_byte_fallback, plain_bytes, word_piece]
 
 
 @pytest.fixture(scope="module", params=TOKENIZERS, ids=lambda make: make.__name__)
 def student(request):
     torch.manual_seed(0)
     tokenizer = request.param()
-    return LanguageModel("random", llama(len(tokenizer)), tokenizer, TASK, EMOJI, max_length=200)
+    model = llama(len(tokenizer))
+    add_missing_emoji(model, tokenizer, TABLE)
+    return LanguageModel("random", model, tokenizer, TASK, EMOJI, max_length=200)
 
 
-def sequences(student):
-    end = student.tokenizer.eos_token_id
-    return [answer_ids(student.tokenizer, TASK.chat("text"), emoji)[:-1] for emoji in student.emoji], end
+def smaller(student, emoji):
+    """The same model with an emoji table of its own, so with other tokens that may follow an emoji."""
+    return LanguageModel("few", student.model, student.tokenizer, TASK, emoji, max_length=200)
 
 
-def by_brute_force(model, prompt, answers, trie):
-    """One forward pass an emoji: the sum of its tokens' log-probabilities, normalised over all emoji."""
+FEW = EMOJI[:20] + [e for e in EMOJI if e[0] in "🏳👨"]
+
+
+def by_brute_force(student, text, emoji=None):
+    """One forward pass an emoji: the sum of its tokens' log-probabilities; with the end token where a longer one begins so."""
+    prompt, end = student.prompt(text), student.tokenizer.eos_token_id
+    answers = {e: student.answer(e) for e in student.every}
     scores = []
-    endings = {node.emoji for node in trie.nodes if node.emoji is not None and node.children}
     with torch.inference_mode():
-        for emoji, tokens in enumerate(answers):
-            whole = [*tokens, trie.end_token] if emoji in endings else tokens
-            logits = model(input_ids=torch.tensor([prompt + whole])).logits[0, len(prompt) - 1 : -1]
+        for e in emoji or student.emoji:
+            begins = any(len(other) > len(answers[e]) and other[: len(answers[e])] == answers[e] for other in answers.values())
+            whole = answers[e] + [end] * begins
+            logits = student.model(input_ids=torch.tensor([prompt + whole])).logits[0, len(prompt) - 1 : -1]
             scores.append(logits.log_softmax(-1)[range(len(whole)), whole].sum())
     return torch.stack(scores).log_softmax(-1)
 
 
 def test_every_emoji_survives_the_tokenizer_and_has_tokens_of_its_own(student):
-    answers, _ = sequences(student)
+    answers = [student.answer(emoji) for emoji in EMOJI]
     assert len({tuple(tokens) for tokens in answers}) == len(EMOJI)
     for emoji, tokens in zip(EMOJI, answers, strict=True):
         assert student.tokenizer.decode(tokens).strip() == emoji
 
 
+TEXTS = ["hi", "a longer text about cats", "pizza"]
+
+
 def test_probabilities_sum_to_one_and_equal_brute_force(student):
-    few = EMOJI[:20] + [e for e in EMOJI if e[0] in "🏳👨"]
-    small = LanguageModel("few", student.model, student.tokenizer, TASK, few, max_length=200)
-    answers, end = sequences(small)
-    trie = Trie(answers, end)
-    prompts = [prompt_ids(small.tokenizer, TASK.chat(text)) for text in ("hi", "a longer text about cats", "pizza")]
-    scores = Scorer(small.model, trie)(prompts)
-    assert torch.allclose(scores.exp().sum(-1), torch.ones(3), atol=1e-4)
-    for prompt, row in zip(prompts, scores, strict=True):
-        expected = by_brute_force(small.model, prompt, answers, trie)
-        assert torch.allclose(row, expected, atol=1e-4)
+    small = smaller(student, FEW)
+    for text, row in zip(TEXTS, small.probabilities(TEXTS), strict=True):
+        expected = by_brute_force(small, text)
+        assert float(row.sum()) == pytest.approx(1, abs=1e-4)
+        assert torch.allclose(row.log(), expected, atol=1e-4)
         assert row.argmax() == expected.argmax()
 
 
-def test_all_emoji_at_once_agree_with_brute_force_on_the_best_ones(student):
-    answers, end = sequences(student)
-    trie = Trie(answers, end)
-    prompt = prompt_ids(student.tokenizer, TASK.chat("We won the cup!"))
-    scores = Scorer(student.model, trie)([prompt])[0]
-    assert scores.exp().sum() == pytest.approx(1, abs=1e-4)
-    picked = scores.topk(5).indices.tolist() + random.Random(0).sample(range(len(EMOJI)), 20)
-    for a, b in pairwise(picked):
-        log_ratio = scores[a] - scores[b]
-        expected = by_brute_force(student.model, prompt, [answers[a], answers[b]], trie_of_two(trie, answers, a, b))
-        assert log_ratio == pytest.approx(float(expected[0] - expected[1]), abs=2e-3)
+def test_all_emoji_at_once_agree_with_brute_force(student):
+    text = "We won the cup!"
+    row = student.probabilities([text])[0]
+    assert float(row.sum()) == pytest.approx(1, abs=1e-4)
+    picked = row.topk(5).indices.tolist() + random.Random(0).sample(range(len(EMOJI)), 20)
+    expected = by_brute_force(student, text, [EMOJI[i] for i in picked])
+    assert torch.allclose(row[picked].log().log_softmax(-1), expected, atol=2e-3)
 
 
-def trie_of_two(trie, answers, a, b):
-    """The two emoji alone, with the end token where the whole trie has it, too."""
-    longer = [
-        ids for ids in answers if any(len(ids) > len(answers[i]) and ids[: len(answers[i])] == answers[i] for i in (a, b))
-    ]
-    return Trie([answers[a], answers[b], *(ids for ids in longer if ids not in (answers[a], answers[b]))], trie.end_token)
+def sharpened(student, factor=12):
+    """Sure of itself, as a trained model is: next to nothing is left for most emoji."""
+    model = copy.deepcopy(student.model)
+    model.lm_head.weight.data *= factor
+    return LanguageModel("sure", model, student.tokenizer, TASK, student.emoji, max_length=200)
+
+
+def test_what_is_not_looked_into_changes_nothing_that_counts(student):
+    sure = sharpened(student)
+    prompts = [sure.prompt(text) for text in TEXTS]
+    exact = sure.scorer._answers(sure.scorer._edges(prompts, 0)[0]).log_softmax(-1)
+    assert (sure.scorer(prompts).exp() - exact.exp()).abs().max() < 1e-5
+    if len(sure.scorer.levels) > 2:
+        assert not sure.scorer._edges(prompts, NEGLIGIBLE)[1].all()
+
+
+def test_a_restricted_model_renormalises(student):
+    few = [*EMOJI[100:110], "🏳️", "👨"]
+    sure = sharpened(student)
+    whole = sure.scorer._answers(sure.scorer._edges([sure.prompt("pizza")], 0)[0])[0]
+    limited = sure.restrict(few)
+    expected = whole[[EMOJI.index(emoji) for emoji in limited.emoji]].log_softmax(-1).exp()
+    assert torch.allclose(limited.probabilities(["pizza"])[0], expected.float(), atol=1e-4)
+    assert {limited.predict(text)["emoji"] for text in TEXTS} <= set(few)
+    assert set(limited.greedy(TEXTS)) <= set(few)
+    assert set().union(*limited.combine(TEXTS)) <= set(few)
 
 
 def test_a_text_is_answered_the_same_alone_and_in_a_batch(student):
@@ -145,6 +183,63 @@ def test_a_text_is_answered_the_same_alone_and_in_a_batch(student):
         alone = student.rank([text], top=3)[0]
         assert [e for e, _ in alone] == [e for e, _ in expected]
         assert [p for _, p in alone] == pytest.approx([p for _, p in expected], rel=1e-3)
+
+
+def test_generate_is_kept_to_one_emoji(student):
+    texts = [*HOSTILE, *TEXTS]
+    assert set(student.greedy(texts)) <= set(EMOJI)
+    assert set(student.greedy(TEXTS, num_beams=3)) <= set(EMOJI)
+
+
+def next_by_brute_force(student, text, given):
+    """The likeliest next emoji: one forward pass each, less what goes on to a longer emoji."""
+    prompt = student.prompt(text) + (student.answer("".join(given)) if given else [])
+    tokens = {e: student.answer("".join([*given, e]))[len(prompt) - len(student.prompt(text)) :] for e in student.emoji}
+
+    def log_probability(wanted):
+        with torch.inference_mode():
+            logits = student.model(input_ids=torch.tensor([prompt + wanted])).logits[0, len(prompt) - 1 : -1].double()
+        return logits.log_softmax(-1)[range(len(wanted)), wanted].sum().exp()
+
+    begins = {e: log_probability(ids) for e, ids in tokens.items()}
+    longer = {e: [o for o in tokens if o != e and tokens[o][: len(tokens[e])] == tokens[e]] for e in tokens}
+    nearest = {e: [o for o in os if not any(o in longer[between] for between in os)] for e, os in longer.items()}
+    stands = {e: begins[e] - sum(begins[o] for o in nearest[e]) for e in tokens if e not in given}
+    best = max(stands, key=stands.get)
+    return best, stands[best], log_probability([student.tokenizer.eos_token_id])
+
+
+def test_each_emoji_of_a_combination_is_the_likeliest_behind_the_others(student):
+    small = smaller(student, FEW)
+    for text in TEXTS[:2]:
+        given = small.combine([text], least=1, most=3)[0]
+        for place in range(3):
+            best, probability, end = next_by_brute_force(small, text, given[:place])
+            if place >= 1 and end > probability:
+                assert len(given) == place
+                break
+            assert given[place] == best
+
+
+def test_combinations_have_two_to_four_different_emoji(student):
+    for model in (student, sharpened(student, 3)):
+        for given in model.combine([*TEXTS, *HOSTILE[:3]]):
+            assert 2 <= len(given) <= 4
+            assert len(set(given)) == len(given)
+            assert set(given) <= set(EMOJI)
+
+
+def test_a_combination_ends_where_the_model_ends_it():
+    torch.manual_seed(0)
+    tokenizer = byte_level()
+    model = llama(len(tokenizer))
+    student = LanguageModel("x", model, tokenizer, TASK, EMOJI, max_length=200)
+    lengths = {}
+    for likely in (True, False):
+        model.lm_head.bias = torch.nn.Parameter(torch.zeros(len(tokenizer)))
+        model.lm_head.bias.data[tokenizer.eos_token_id] = 20 if likely else -20
+        lengths[likely] = {len(given) for given in student.combine(TEXTS, least=2, most=4)}
+    assert lengths == {True: {2}, False: {4}}
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -158,22 +253,19 @@ def test_gpt2_is_scored_like_llama():
     torch.manual_seed(0)
     tokenizer = byte_level()
     tokenizer.chat_template = PLAIN_TEMPLATE
-    few = EMOJI[:50]
-    student = LanguageModel("gpt2", gpt2(len(tokenizer)), tokenizer, TASK, few, max_length=200)
-    answers, end = sequences(student)
-    prompt = prompt_ids(tokenizer, TASK.chat("hello"))
-    trie = Trie(answers, end)
-    assert torch.allclose(
-        Scorer(student.model, trie)([prompt])[0], by_brute_force(student.model, prompt, answers, trie), atol=1e-4
-    )
+    student = LanguageModel("gpt2", gpt2(len(tokenizer)), tokenizer, TASK, EMOJI[:50], max_length=200)
+    assert torch.allclose(student.probabilities(["hello"])[0].log(), by_brute_force(student, "hello"), atol=1e-4)
 
 
 def test_an_emoji_that_begins_another_one_needs_the_end_token():
     trie = Trie([[1], [1, 2], [3]], end_token=9)
-    steps = dict(trie.edges)
-    assert [token for _, token in steps[0]] == [9, 1]
-    assert [token for _, token in steps[1]] == [2, 1]
-    assert [token for _, token in steps[2]] == [3]
+    place = trie.walk([1])
+    assert (place, 9) in trie.edges()
+    assert trie.longer() == [(0, 1)]
+    allowed = trie.allowed(prompt_length=1)
+    steps = [allowed(0, torch.tensor([7, *tokens])) for tokens in ([], [1], [1, 2], [3], [3, 9])]
+    assert [sorted(tokens) for tokens in steps] == [[1, 3], [2, 9], [9], [9], [9]]
+    assert [trie.read(tokens) for tokens in ([1, 9], [1, 2, 9], [3])] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("sequences", [[[1], [1]], [[]]])
@@ -204,3 +296,22 @@ def test_training_and_use_render_the_same_prompt():
     assert row["input_ids"][: len(prompt)] == prompt
     assert row["labels"][: len(prompt)] == [IGNORED] * len(prompt)
     assert tokenizer.decode(learned) == "🐶<|end|>"
+
+
+def test_missing_emoji_start_from_the_vectors_of_their_names():
+    torch.manual_seed(0)
+    tokenizer = word_piece()
+    model = llama(len(tokenizer))
+    before = model.get_input_embeddings().weight.detach().clone()
+    name = tokenizer(TABLE["🍕"]["name"], add_special_tokens=False)["input_ids"]
+    added = add_missing_emoji(model, tokenizer, TABLE)
+    assert {"🍕", "🏳️‍🌈", "❤️"} <= set(added)
+    vectors = model.get_input_embeddings().weight
+    assert torch.allclose(vectors[tokenizer.convert_tokens_to_ids("🍕")], before[name].mean(dim=0), atol=1e-6)
+    assert torch.equal(vectors[: len(before)], before)
+    assert missing_emoji(tokenizer, EMOJI) == add_missing_emoji(model, tokenizer, TABLE) == []
+
+
+def test_a_byte_level_tokenizer_misses_nothing():
+    tokenizer = byte_level()
+    assert add_missing_emoji(llama(len(tokenizer)), tokenizer, TABLE) == []

@@ -7,14 +7,18 @@ about what a grader says.
 import json
 from itertools import count, islice
 
+import httpx
 import pytest
 
 from emojisummary.artifacts import GRADED, read_csv
+from emojisummary.emojis import Lookup, read_tables
 from emojisummary.grading import FORM, verdict
+from emojisummary.grammar import gbnf, schema
 from emojisummary.models import connect
+from emojisummary.models.llamacpp import Engine
 from emojisummary.settings import read_settings
 from emojisummary.stage import UserError
-from tests.tiny_gguf import CONTEXT, Engine, write_model
+from tests.tiny_gguf import CONTEXT, write_model
 
 for package in ("xllamacpp", "gguf"):
     reason = f"{package} can't be imported: no real engine to test against (see requirements-dev.txt)"
@@ -105,6 +109,50 @@ def test_a_text_longer_than_the_context_costs_only_itself(engine):
 def test_after_a_text_longer_than_the_context_the_form_is_still_asked_for(engine):
     replies = asked_with_a_long_one(engine)
     assert [verdict(reply["text"])[0] == "unclear" for reply in replies] == [False, False, True, False, False]
+
+
+TABLE, _ = read_tables(["data/16_all_emoji.tsv", "data/17_new_emoji.tsv"], "data/2021_ranked.tsv")
+EMOJI = list(TABLE)
+
+
+def said(engine, seed, **limits):
+    """The engine's answer within a grammar or a form."""
+    chat = {"messages": [{"role": "user", "content": "Pizza tonight?"}], "temperature": 1, "seed": seed, "max_tokens": 300}
+    answer = httpx.post(f"{engine.url}/v1/chat/completions", json=chat | limits, timeout=600)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["choices"][0]["message"]["content"]
+
+
+def test_the_grammar_of_all_emoji_gives_one_of_them(engine):
+    answers = {said(engine, seed, grammar=gbnf(EMOJI)) for seed in range(8)}
+    assert answers <= set(EMOJI)
+    assert len(answers) > 1
+
+
+def test_the_grammar_of_combinations_gives_two_to_four(engine):
+    for seed in range(4):
+        answer = said(engine, seed, grammar=gbnf(EMOJI, 2, 4))
+        given = Lookup(EMOJI).split(answer)
+        assert "".join(given) == answer
+        assert 2 <= len(given) <= 4
+
+
+@pytest.mark.parametrize("emoji", [["🍕"], ["🏳️", "🏳️‍🌈", "👨‍👩‍👧", "👨", "#️⃣", "❤️"]])
+def test_the_grammar_of_a_few_emoji_gives_only_these(engine, emoji):
+    assert {said(engine, seed, grammar=gbnf(emoji)) for seed in range(4)} <= set(emoji)
+
+
+def test_the_schema_gives_one_emoji_in_json(engine):
+    form = {"type": "json_schema", "json_schema": {"name": "emoji", "strict": True, "schema": schema(EMOJI)}}
+    for seed in range(2):
+        assert json.loads(said(engine, seed, response_format=form))["emoji"] in TABLE
+
+
+def test_the_schema_of_combinations_gives_a_list(engine):
+    form = {"type": "json_schema", "json_schema": {"name": "emoji", "strict": True, "schema": schema(EMOJI[:50], 2, 4)}}
+    given = json.loads(said(engine, 0, response_format=form))["emoji"]
+    assert 2 <= len(given) <= 4
+    assert set(given) <= set(EMOJI[:50])
 
 
 def test_stage_3_grades_with_it(engine, world):

@@ -68,7 +68,43 @@ def test_without_arguments_there_is_a_prompt(finished):
     assert "🍕" in done.stdout
 
 
+def test_json_is_the_same_as_for_a_file(finished):
+    first, second = lines(finished("7_evaluate_inference", "--json", "--top", "2", "pizza", " ").stdout)
+    assert sorted(first) == ["emoji", "probability", "ranked", "text"]
+    assert len(first["ranked"]) == 2
+    assert second == {"text": " ", "error": "the text is empty"}
+    prompted = lines(finished("7_evaluate_inference", "--json", "--top", "2", text="pizza\n\n").stdout)
+    assert prompted == [first]
+
+
+def test_no_emoji_where_none_is_likely_enough(finished, tmp_path):
+    assert finished("7_evaluate_inference", "--min_probability", "1", "pizza").stdout == "no fitting emoji\n"
+    (tmp_path / "in.txt").write_text("pizza\n\n")
+    done = finished("7_evaluate_inference", "--min_probability", "1", "--input", str(tmp_path / "in.txt"))
+    answer, error = lines(done.stdout)
+    assert answer["emoji"] is None
+    assert answer["ranked"][0] == ["🍕", answer["probability"]]
+    assert "error" in error
+    assert "0 texts answered, 1 without a fitting emoji, 1 errors" in done.stderr
+
+
+def test_answers_can_be_limited(finished, tmp_path):
+    (tmp_path / "few.txt").write_text("🍺\n\n⚽\n")
+    few = ["--only", str(tmp_path / "few.txt"), "--top", "9"]
+    ranked = lines(finished("7_evaluate_inference", *few, "--json", "pizza").stdout)[0]["ranked"]
+    assert {emoji for emoji, _ in ranked} == {"🍺", "⚽"}
+    assert sum(p for _, p in ranked) == pytest.approx(1, abs=1e-4)
+    without = ["--exclude_category", "food-drink", "--top", "99"]
+    ranked = lines(finished("7_evaluate_inference", *without, "--json", "pizza").stdout)[0]["ranked"]
+    assert "🍕" not in {emoji for emoji, _ in ranked}
+
+
 @pytest.mark.parametrize(("flags", "said"), [
+    (["--only", "nothing.txt"], "No such file"),
+    (["--only", "LICENSE"], "is not an emoji"),
+    (["--exclude_category", "flag"], "There are smileys-emotion"),
+    (["--skin_tone", "green"], "medium-light"),
+    (["--min_probability", "2"], "min_probability"),
     (["--input", "nothing.txt"], "No such file"),
     (["--input", "README.md"], "unknown kind"),
     (["--model", "runs/nothing", "hi"], "no such model"),

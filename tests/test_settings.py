@@ -60,6 +60,18 @@ FLAGS = [
     ("combine", "rows", "my.csv", ["my.csv"]),
     ("train", "student", "llm", "llm"),
     ("train", "base", "gpt2", "gpt2"),
+    ("train", "backend", "unsloth", "unsloth"),
+    ("train", "load_in_4bit", None, True),
+    ("train", "r", "8", 8),
+    ("train", "lora_alpha", "64", 64),
+    ("train", "lora_dropout", "0.1", 0.1),
+    ("train", "target_modules", ".*q_proj", ".*q_proj"),
+    ("train", "optim", "paged_adamw_8bit", "paged_adamw_8bit"),
+    ("train", "early_stopping_patience", "2", 2),
+    ("train", "report_to", "tensorboard", "tensorboard"),
+    ("train", "export", "gguf", ["gguf"]),
+    ("train", "llama_cpp", "folder", "folder"),
+    ("train", "gguf_type", "f16", "f16"),
     ("train", "num_train_epochs", "0.5", 0.5),
     ("train", "per_device_train_batch_size", "3", 3),
     ("train", "gradient_accumulation_steps", "4", 4),
@@ -94,7 +106,7 @@ FLAGS = [
     ("inference", "output", "o.jsonl", "o.jsonl"),
     ("inference", "top", "5", 5),
 ]
-NESTED = {("train", "tiny"), ("inference", "text")}  # tested below, on their own
+NESTED = {("train", "tiny"), ("train", "parity"), ("inference", "text")}  # tested below, on their own
 SHARED_MAPS = {"ollama", "openai", "ask"}  # so are these
 
 
@@ -150,6 +162,16 @@ def test_how_servers_are_asked_is_set_by_flags_of_every_stage(flag, typed, value
     settings = getattr(read_settings("generate", [f"--{flag}", typed]), section)
     assert getattr(settings, key) == value
     assert settings.model_dump().keys() == getattr(read_settings("validate", []), section).model_dump().keys()
+
+
+def test_several_values_may_follow_a_flag():
+    settings = read_settings("train", ["--export", "merged", "gguf", "--seed", "3", "--parity.prompts", "0", "--r=4"])
+    assert (settings.export, settings.seed, settings.parity.prompts, settings.r) == (["merged", "gguf"], 3, 0, 4)
+
+
+def test_exports_are_no_reason_to_train_again():
+    assert read_settings("train", ["--export", "merged", "--parity.prompts", "9"]).own() == read_settings("train", []).own()
+    assert read_settings("train", ["--r", "9"]).own() != read_settings("train", []).own()
 
 
 @pytest.mark.parametrize("key", ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"])

@@ -1,6 +1,4 @@
-"""A tiny language model with random weights, as a GGUF file, and llama.cpp's own server for it in a process of its own.
-
-    python -m tests.tiny_gguf model.gguf    # prints its URL, serves until its standard input ends
+"""A tiny language model with random weights, as a GGUF file.
 
 The weights are chance, but for two things. `"` is likelier than all else: nobody taught the model to finish a sentence, and a
 schema doesn't make it close a string that it has opened. And it keeps to printable ASCII: other bytes in random order are no
@@ -8,8 +6,6 @@ UTF-8, and llama.cpp answers one such form in six with an error 500.
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -104,46 +100,3 @@ def random_weights(tokens: list[str], seed: int) -> dict:
     output[:, 0] = [0 if token.replace(SPACE, " ").isascii() else NEVER for token in tokens]
     output[tokens.index('"'), 0] = LEAN
     return weights
-
-
-def serve(path: str) -> None:
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path, params.model_alias = path, {"tiny"}
-    params.hostnames, params.port = ["127.0.0.1"], 0
-    params.n_ctx, params.n_parallel, params.n_batch, params.n_gpu_layers = 4 * CONTEXT, 4, 512, 0
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-    params.warmup = params.fit_params = params.cache_prompt = False
-    params.cache_ram_mib = params.verbosity = 0
-    server = xllamacpp.Server(params)
-    print(server.listening_address, flush=True)
-    sys.stdin.read()
-
-
-class Engine:
-    """llama.cpp with a model, until the end of the `with`. Whatever becomes of the tests, it ends with them."""
-
-    def __init__(self, model: Path):
-        self.command = [sys.executable, "-m", "tests.tiny_gguf", str(model)]
-
-    def __enter__(self) -> "Engine":
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = subprocess.Popen(self.command, cwd=ROOT, text=True, **pipes)
-        self.url = self.process.stdout.readline().strip()
-        if not self.url:
-            raise RuntimeError(f"llama.cpp didn't start; exit code {self.process.wait()}")
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.kill()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])

@@ -13,25 +13,22 @@ A model has a `name` and some of these:
 from pathlib import Path
 
 from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
 
 NAMES = (
-    "`phrasebook`, `retriever`, `most-frequent`, `linear`, `ollama/<model>`, `openai/<model>`, `base:<folder or hub name>`, "
-    "`base-short:<...>`, or the folder of a run like runs/demo"
+    "`phrasebook`, `written`, `retriever`, `rules`, `meaning`, `most-frequent`, `linear`, `ollama/<model>`, `openai/<model>`, "
+    "`base:<folder or hub name>`, `base-short:<...>`, or the folder of a run like runs/demo"
 )
 
 
 def connect(name: str, table: dict | None = None, settings=None, device: str = "cpu"):
     """The model of that name.
 
-    `table` is needed by all but a trained run, `settings` (the stage's) by all but `most-frequent` and a trained run.
+    `table` is needed by all but a trained run, `settings` (the stage's) by all but that and `most-frequent`.
     Raises UserError for an unknown name or a folder without a trained student.
     """
-    if name == "phrasebook":
-        from emojisummary.models.phrasebook import Phrasebook
-
-        return Phrasebook(table, Path(settings.phrasebook), Path(settings.keywords))
-    if name in ("retriever", "most-frequent", "linear"):
-        return _control(name, table, settings)
+    if name in BY_NAME:
+        return BY_NAME[name](table, settings)
     if name.partition("/")[0] in ("ollama", "openai"):
         from emojisummary.models.served import Served
 
@@ -43,18 +40,52 @@ def connect(name: str, table: dict | None = None, settings=None, device: str = "
     return _student(Path(name), device)
 
 
-def _control(name: str, table: dict, settings):
-    if name == "retriever":
-        from emojisummary.models.retriever import Retriever
+def _phrasebook(table, settings):
+    from emojisummary.models.phrasebook import Phrasebook
 
-        return Retriever.untuned(table, settings.encoder, rank_at_most=getattr(settings, "rank_at_most", None))
-    if name == "linear":
-        from emojisummary.models.linear import Linear
+    return Phrasebook(table, Path(settings.phrasebook), Path(settings.keywords))
 
-        return Linear.trained_on(settings.folder / "training_data.csv", table)
+
+def _written(table, settings):
+    from emojisummary.models.written import Written
+
+    return Written(TASKS[settings.task], settings.source, table)
+
+
+def _retriever(table, settings):
+    from emojisummary.models.retriever import Retriever
+
+    return Retriever.untuned(table, settings.encoder, rank_at_most=getattr(settings, "rank_at_most", None))
+
+
+def _rules(table, settings):
+    from emojisummary.models.rules import Rules
+
+    return Rules(TASKS[settings.task])
+
+
+def _meaning(table, settings):
+    from emojisummary.models.meaning import Meaning
+
+    return Meaning(settings.encoder, settings.least_similarity)
+
+
+def _most_frequent(table, settings):
     from emojisummary.models.frequent import MostFrequent
 
     return MostFrequent(table)
+
+
+def _linear(table, settings):
+    from emojisummary.models.linear import Linear
+
+    return Linear.trained_on(settings.folder / "training_data.csv", table)
+
+
+BY_NAME = {
+    "phrasebook": _phrasebook, "written": _written, "retriever": _retriever, "rules": _rules, "meaning": _meaning,
+    "most-frequent": _most_frequent, "linear": _linear,
+}  # fmt: skip
 
 
 def _student(run: Path, device: str):

@@ -1,13 +1,17 @@
 """The `llm` student in use: a fine-tuned causal language model whose answers are limited to the emoji of the table."""
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 
 from emojisummary.artifacts import read_yaml
 from emojisummary.chat import answer_ids, prompt_ids
-from emojisummary.decoding import Scorer, Trie
+from emojisummary.decoding import Trie
 from emojisummary.models.ranker import Ranker
+from emojisummary.models.weights import load_model
+from emojisummary.scoring import Scorer
 from emojisummary.tasks import TASKS
+from emojisummary.writing import generate, write
 
 
 class LanguageModel(Ranker):
@@ -16,28 +20,98 @@ class LanguageModel(Ranker):
     def __init__(self, name: str, model, tokenizer, task, emoji: list[str], max_length: int):
         self.name, self.model, self.tokenizer = name, model, tokenizer
         self.task, self.emoji, self.max_length = task, emoji, max_length
+        self.every = emoji  # also what a restriction leaves out: it tells 🏳️ from the beginning of 🏳️‍🌈
 
     @classmethod
     def load(cls, folder: Path, name: str, device: str = "cpu") -> "LanguageModel":
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
         about = read_yaml(folder / "student.yaml")
-        model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa").to(device).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        return cls(name, model, tokenizer, TASKS[about["task"]], about["emoji"], about["max_length"])
+        return cls(name, load_model(folder, device), tokenizer, TASKS[about["task"]], about["emoji"], about["max_length"])
+
+    def restrict(self, emoji) -> "LanguageModel":
+        """What is left out isn't looked into: that's faster, and exact even where it has most of the probability."""
+        other = copy(self)
+        other.emoji = self.known(emoji)
+        for made in ("scorer", "next_scorer", "answer_trie"):
+            vars(other).pop(made, None)
+        return other
 
     @cached_property
     def scorer(self) -> Scorer:
-        end = self.tokenizer.eos_token_id
-        answers = [answer_ids(self.tokenizer, self.task.chat("text"), emoji) for emoji in self.emoji]
-        return Scorer(self.model, Trie([ids[: ids.index(end)] for ids in answers], end))
+        """Scores emoji right behind the prompt."""
+        return self._scorer({emoji: self.answer(emoji) for emoji in self.every})
+
+    @cached_property
+    def next_scorer(self) -> Scorer:
+        """Scores emoji behind another one; some tokenizers write them otherwise there."""
+        first = self.every[0]
+        before = self.answer(first)
+        sequences = {}
+        for emoji in self.every:
+            both = self.answer(first + emoji)
+            follows = both[: len(before)] == before and len(both) > len(before)
+            sequences[emoji] = both[len(before) :] if follows else self.answer(emoji)
+        return self._scorer(sequences)
+
+    @cached_property
+    def answer_trie(self) -> Trie:
+        return Trie([self.answer(emoji) for emoji in self.emoji], self.tokenizer.eos_token_id)
+
+    def _scorer(self, sequences: dict[str, list[int]]) -> Scorer:
+        """For the emoji that may be given, and the longer ones that begin with one of them."""
+        wanted = {tuple(sequences[emoji]) for emoji in self.emoji}
+        needed = [e for e in self.every if any(tuple(sequences[e][:n]) in wanted for n in range(1, len(sequences[e]) + 1))]
+        trie = Trie([sequences[emoji] for emoji in needed], self.tokenizer.eos_token_id)
+        return Scorer(self.model, trie, [needed.index(emoji) for emoji in self.emoji])
+
+    def answer(self, text: str) -> list[int]:
+        """The tokens of an answer, without the end token."""
+        return answer_ids(self.tokenizer, self.task.chat("text"), text)[:-1]
+
+    def prompt(self, text: str) -> list[int]:
+        return fit(prompt_ids(self.tokenizer, self.task.chat(text)), self.max_length)
 
     def probabilities(self, texts: list[str]):
         """Exact: what the model would answer if it could say nothing but an emoji of the table."""
-        prompts = [fit(prompt_ids(self.tokenizer, self.task.chat(text)), self.max_length) for text in texts]
-        return self.scorer(prompts).exp()
+        return self.scorer([self.prompt(text) for text in texts]).exp()
+
+    def greedy(self, texts: list[str], num_beams: int = 1) -> list[str]:
+        """One emoji for each text by transformers' generate, kept to the trie: valid, but not always the likeliest one."""
+        prompts = [self.prompt(text) for text in texts]
+        length = max(node.depth for node in self.answer_trie.nodes) + 1
+        answers = generate(self.model, self.tokenizer, prompts, length, trie=self.answer_trie, num_beams=num_beams)
+        return [self.emoji[self.answer_trie.read(tokens)] for tokens in answers]
+
+    def combine(self, texts: list[str], least: int = 2, most: int = 4) -> list[list[str]]:
+        """For each text `least` to `most` different emoji in the order that the model gives them.
+
+        Each one is the likeliest behind the ones before it, by its exact probability, among those not given yet; from
+        `least` emoji on the end competes with them. The choice of one isn't revised for the sake of the next.
+        """
+        given = [[] for _ in texts]
+        going_on = list(range(len(texts)))
+        for place in range(min(most, len(self.emoji))):
+            if not going_on:
+                break
+            prompts = [self.prompt(texts[i]) + (self.answer("".join(given[i])) if place else []) for i in going_on]
+            scores = (self.next_scorer if place else self.scorer).following(prompts)
+            for row, i in enumerate(going_on):
+                scores[row, [self.emoji.index(emoji) for emoji in given[i]]] = -float("inf")
+            scores[:, -1] = scores[:, -1] if place >= least else -float("inf")
+            best = scores.argmax(dim=1).tolist()
+            for i, index in zip(going_on, best, strict=True):
+                given[i] += self.emoji[index : index + 1]
+            going_on = [i for i, index in zip(going_on, best, strict=True) if index < len(self.emoji)]
+        return given
+
+    def write(self, chats: list, max_new_tokens: int = 256, **options) -> list[str]:
+        """The model's own words behind each chat, a list of messages: for tasks whose answer is a text. See writing.write."""
+        prompts = [fit(prompt_ids(self.tokenizer, chat), self.max_length) for chat in chats]
+        return write(self.model, self.tokenizer, prompts, max_new_tokens, **options)
 
 
 def fit(prompt: list[int], max_length: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The offline teacher: texts written by hand (English), and lists of Unicode's keywords (every language).
+"""The offline teacher: texts written by hand (English), and Unicode's names and lists of keywords (every language).
 
 data/phrasebook/*.tsv hold the texts, with the columns emoji, type, form, also and text: `also` lists other emoji that a
 reader would accept just as well, and ` / ` stands between the turns of a conversation.
@@ -57,12 +57,16 @@ class Phrasebook:
     def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row | None]]:
         """For each request the text of that number for its emoji and type; None behind the last one."""
         for request in requests:
-            if request["type"] == "keywords":
-                yield request, self._some_keywords(request)
+            if request["type"] in ("keywords", "names"):
+                yield request, self._some_keywords(request) if request["type"] == "keywords" else self._name(request)
                 continue
             english = request["language"] == "english"
             texts = self.texts.get((request["emoji"], request["type"]), []) if english else []
             yield request, texts[request["number"]] if request["number"] < len(texts) else None
+
+    def _name(self, request: Row) -> Row | None:
+        name, _ = self._read_keywords(request["language"]).get(request["emoji"], ("", []))
+        return {"text": name, "form": "name", "also": ""} if name and request["number"] == 0 else None
 
     def _some_keywords(self, request: Row) -> Row | None:
         """Two to five of the emoji's keywords in random order; the first list of an emoji opens with its name."""

@@ -2,9 +2,13 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
 
 from emojisummary.artifacts import Row
+from emojisummary.combining import normalise
 from emojisummary.emojis import Lookup, Table
 
 # control characters, marks of direction, lone surrogates; not the joiners and tags that emoji and scripts need
@@ -19,14 +23,26 @@ class Unusable(ValueError):
 
 
 class Task:
+    """One thing to learn. What is here is right for a task whose answer is one emoji; the others say what is different."""
+
     name: str
     system: str  # the system prompt of the student
     question: str  # what a grader is asked about a row
+    columns: ClassVar[dict[str, str]]  # the metrics of the printed table and their headings
+    numbers: ClassVar[tuple[str, ...]] = ()  # the metrics that are no shares: lengths, say
+    compared: ClassVar[tuple[str, ...]]  # the metrics in which models are compared with each other
+    aspects: ClassVar[dict[str, str]] = {}  # what a judge is asked about two models' answers, by name
+    in_training: str | None = None  # the metric that chooses the best checkpoint; None: the validation loss
+
+    # --- what is written ---
 
     def topics(
-        self, table: Table, language: str, type: str, teacher: str, amount, seed: int, more: dict[str, int] | None = None
+        self, table: Table, language: str, type: str, teacher: str, amount, seed: int, more=None, source: str | None = None
     ) -> Iterator[Row]:
-        """What to write about, in a fixed order; each with an `id` that names it for good. `more`: extra texts by emoji."""
+        """What to write about, in a fixed order; each with an `id` that names it for good.
+
+        `more`: extra texts by emoji. `source`: the file of the task's own material.
+        """
         raise NotImplementedError
 
     def request(self, topic: Row) -> Messages:
@@ -37,17 +53,90 @@ class Task:
         """The topic and the reply as a row with the columns `text` and `answer`. Raises Unusable with the reason."""
         raise NotImplementedError
 
+    def written(self, file: Path, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
+        """The examples in a file of texts written by hand: the key of the topics that each one answers, and the reply.
+
+        A key of None comes with what is wrong with an example that can't be used.
+        """
+        raise NotImplementedError
+
+    def key(self, topic: Row) -> str:
+        """What a written example must share with a topic to answer it."""
+        return topic["emoji"]
+
+    def problems(self, source: str | None) -> Counter:
+        """What can't be used of the task's own material, counted."""
+        return Counter()
+
+    # --- what is checked ---
+
     def grading(self, row: Row) -> Messages:
         """What a grader is asked about one row."""
         raise NotImplementedError
+
+    def fault(self, row: Row) -> str | None:
+        """What the grader `rules` finds wrong with a row; None where nothing is."""
+        return None
+
+    def readable(self, text: str) -> str:
+        """The words of a row's text as a reader sees them: by them, duplicates are found."""
+        return text
+
+    def same(self, row: Row) -> str:
+        """What two rows share of which only one is to be learned: here, the text."""
+        return normalise(self.readable(row["text"]))
+
+    # --- what is learned, and how well ---
 
     def chat(self, text: str) -> Messages:
         """The prompt for the student: the same in training and in use."""
         return [{"role": "system", "content": self.system}, {"role": "user", "content": text}]
 
-    def score(self, accepted: list[str], ranked: list[str]) -> dict[str, float]:
-        """Named scores in 0..1 of a ranking, best first, against the accepted answers, best first."""
+    def lessons(self, row: Row) -> list[tuple[Messages, str]]:
+        """What the language model learns from a row: prompts and the answers to them."""
+        return [(self.chat(row["text"]), row["answer"])]
+
+    def labels(self, row: Row) -> list[str]:
+        """The emoji that the retriever learns from a row, best first."""
+        return [row["answer"], *row["also"].split()]
+
+    def refuses(self, text: str, emoji_of: Lookup) -> str | None:
+        """Why the student can't answer a text; None where it can."""
+        return None
+
+    def spelled(self, answer: str, emoji_of: Lookup) -> str | None:
+        """An answer of somebody's own training data as it is learned; None where it can't be one."""
+        return emoji_of.get(answer.strip())
+
+    def validation(self, file: str, emoji_of: Lookup) -> tuple[list[Row], Counter]:
+        """The validation texts, with every accepted answer in `answers`, and a count of what was left out."""
         raise NotImplementedError
+
+    def accepted(self, row: Row) -> list[str]:
+        """The accepted answers of a validation row, best first."""
+        return row["answers"].split()
+
+    def ask(self, model, texts: list[str]) -> list:
+        """A model's answers to texts, whatever `score` takes."""
+        raise NotImplementedError
+
+    def score(self, accepted: list[str], given, text: str = "") -> dict[str, float]:
+        """Named scores of an answer to a text against the accepted ones."""
+        raise NotImplementedError
+
+    def shown(self, given) -> tuple[str, float | None]:
+        """An answer as people read it, and its probability where the model has one."""
+        return given, None
+
+    def whole(self, rows: list[Row], given: list) -> dict:
+        """What can only be said of all answers together: diversity, say."""
+        return {}
+
+    def measure(self, rows: list[Row], settings, table: Table | None, dev: list[Row]):
+        """What measures models on validation rows: an evaluation.Measure."""
+        from emojisummary.evaluation import Measure
+
+        return Measure(self, rows, settings, table)
 
 
 def topic_id(*fields: object) -> str:

@@ -4,11 +4,14 @@
  "language": "english", "type": "paragraph", "form": "diary", "style": "dry", "teacher": "phrasebook"}
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from typing import ClassVar
 
 from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup, Table, plain
 from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, texts_for, tidy, topic_id
+from emojisummary.validation import read_validation_set, validation_rows
 
 FORMS = (
     "tweet", "headline", "diary entry", "review", "slogan", "apology", "how-to step", "poem line", "notification",
@@ -22,16 +25,24 @@ RELATIONS = (
     "a teacher and a pupil", "a customer and a shopkeeper", "strangers on a train", "a doctor and a patient",
     "a grandparent and a grandchild",
 )  # fmt: skip
+NOTHING = ("—", 0.0)  # the answer of a model that was asked in words and gave no emoji
 LONGEST = 2000  # characters
+DEEPEST = 50  # how far down a ranking the mean reciprocal rank looks; a gold answer behind it counts as not found
 
 
 class Summary(Task):
     name = "summary"
     system = "Give the best emoji for this text. Answer with one emoji and nothing else."
     question = "Would a reasonable reader accept this emoji as the best single emoji for this text?"
+    columns: ClassVar = {
+        "accuracy@1": "acc@1", "accuracy@5": "acc@5", "mrr": "MRR", "macro_f1": "macro-F1", "strict": "strict",
+        "valid": "valid",
+    }  # fmt: skip
+    compared = ("accuracy@1", "accuracy@5")
+    in_training = "accuracy@1"
 
     def topics(
-        self, table: Table, language: str, type: str, teacher: str, amount, seed: int, more: dict[str, int] | None = None
+        self, table: Table, language: str, type: str, teacher: str, amount, seed: int, more=None, source: str | None = None
     ) -> Iterator[Row]:
         ranked = sum(facts["rank"] is not None for facts in table.values())
         more = more or {}
@@ -86,7 +97,21 @@ class Summary(Task):
         )
         return [{"role": "user", "content": ask}]
 
-    def score(self, accepted: list[str], ranked: list[str]) -> dict[str, float]:
+    def validation(self, file: str, emoji_of: Lookup) -> tuple[list[Row], Counter]:
+        return validation_rows(read_validation_set(file), emoji_of)
+
+    def ask(self, model, texts: list[str]) -> list[list[tuple[str, float]]]:
+        return model.rank(texts, top=DEEPEST)
+
+    def shown(self, given: list[tuple[str, float]]) -> tuple[str, float]:
+        return given[0] if given else NOTHING
+
+    def measure(self, rows: list[Row], settings, table: Table | None, dev: list[Row]):
+        from emojisummary.evaluation import RankingMeasure
+
+        return RankingMeasure(self, rows, settings, table, dev)
+
+    def score(self, accepted: list[str], ranked: list[str], text: str = "") -> dict[str, float]:
         """accuracy@1, @5 and MRR count any accepted answer; strict counts the best one alone; valid: an answer was given.
 
         >>> Summary().score(["🍔", "🍟"], ["🍟", "🍕", "🍔"])

@@ -8,6 +8,7 @@ import torch
 from transformers.trainer_callback import ProgressCallback
 
 from emojisummary.artifacts import Row, is_stamped, stamp
+from emojisummary.training.watch import StopsOnCtrlC
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
 STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -33,7 +34,7 @@ def trainer_arguments(settings, folder: Path, rows: int) -> dict:
         "weight_decay": settings.weight_decay,
         "warmup_steps": int(settings.warmup_ratio * steps),
         "lr_scheduler_type": settings.lr_scheduler_type,
-        "optim": "adamw_torch_fused",
+        "optim": settings.optim,
         "bf16": on_gpu and torch.cuda.is_bf16_supported(),
         "dataloader_pin_memory": on_gpu,
         "eval_strategy": "steps",
@@ -46,7 +47,7 @@ def trainer_arguments(settings, folder: Path, rows: int) -> dict:
         "greater_is_better": True,
         "logging_steps": max(steps // LOGGED_POINTS, 1),
         "logging_first_step": True,
-        "report_to": "none",
+        "report_to": settings.report_to,
         "seed": settings.seed,
         "data_seed": settings.seed,
     }
@@ -61,7 +62,11 @@ def run_trainer(trainer, resume: Path | None, state: Path) -> None:
     trainer.add_callback(Progress)
     if resume:
         print(f"going on from {resume}")
+    stops = StopsOnCtrlC()
+    trainer.add_callback(stops)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if stops.asked:
+        raise KeyboardInterrupt
     last = by_step(Path(trainer.args.output_dir))[-1]
     if prefers_last(trainer.state.log_history, rows=len(trainer.eval_dataset)):
         trainer._load_from_checkpoint(str(last))  # both trainers have loaded the one with the highest accuracy so

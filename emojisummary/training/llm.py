@@ -1,24 +1,28 @@
 """Trains the `llm` student: a causal language model, fine-tuned with TRL's SFTTrainer on the answer alone.
 
 `base` is a name on the hub, a folder, or `tiny`: a small Llama built from scratch with a tokenizer of its own, which
-proves the whole path on a CPU. The place for another back end (4-bit, Unsloth) is `load_base`.
+proves the whole path on a CPU. Unsloth, where it's the back end, must have been imported before this (backends.choose).
 """
 
 from pathlib import Path
 
 import torch
-from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+from transformers import EarlyStoppingCallback, set_seed
 from trl import SFTConfig, SFTTrainer
+from trl.trainer import sft_trainer
 
 from emojisummary.artifacts import Row, write_yaml
-from emojisummary.chat import PLAIN_TEMPLATE, answer_ids, prompt_ids
-from emojisummary.models.llm import LanguageModel, fit
-from emojisummary.stage import UserError
+from emojisummary.models.llm import LanguageModel
+from emojisummary.training.bases import absolute, load_base, without_half_precision
+from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
-from emojisummary.training.tiny import build_tiny
+from emojisummary.training.export import rehearse
+from emojisummary.training.labels import check, check_emoji, shown, to_dataset
+from emojisummary.training.watch import FirstSteps, memory_explained
 
-IGNORED = -100  # the label of a token that isn't learned
+# trl computes logits for the learned tokens alone, so many at a time: a batch of ours has some 50, and 256 would be filled up
+# with tokens that don't count. The fastest there is for a large vocabulary: benchmarks/train.py.
+sft_trainer._CHUNKED_LM_HEAD_CHUNK_SIZE = 64
 
 
 class EmojiTrainer(SFTTrainer):
@@ -44,34 +48,25 @@ def accuracy(student: LanguageModel, validation: list[Row]) -> dict[str, float]:
     return mean_scores(student.task, validation, [[emoji for emoji, _ in best] for best in ranked])
 
 
-def train(rows: list[Row], validation: list[Row], table: dict, task, settings, folder: Path, made_from: str) -> dict:
+def train(rows, validation, table: dict, task, settings, folder: Path, made_from: str, backend: str = "hf") -> dict:
     """Trains, or goes on training, and leaves the student in the folder. Returns the best metrics."""
     set_seed(settings.seed)
     resume = newest_checkpoint(folder / "checkpoints", made_from)
-    model, tokenizer = load_base(settings, rows, list(table), folder)
-    student = LanguageModel(folder.parent.name, model, tokenizer, task, list(table), settings.max_length)
-    gold = [{"text": row["text"], "answer": row["answers"].split()[0]} for row in validation]
-    trainer = EmojiTrainer(
-        model=model,
-        args=SFTConfig(
-            **trainer_arguments(settings, folder / "checkpoints", len(rows)),
-            train_sampling_strategy="group_by_length",
-            max_length=None,  # rows are cut where they are made
-            gradient_checkpointing=torch.cuda.is_available(),
-        ),
-        train_dataset=to_dataset(rows, student),
-        eval_dataset=to_dataset(gold, student),
-        processing_class=tokenizer,
-        student=student,
-        validation=validation,
-    )
-    run_trainer(trainer, resume, folder / "trainer_state.json")
+    model, tokenizer = load_base(settings, backend, rows, list(table))
+    kind = PlainLanguageModel if backend == "unsloth" else LanguageModel
+    student = kind(folder.parent.name, model, tokenizer, task, list(table), settings.max_length)
+    check_emoji(student.emoji, student)
+    rehearse(model, tokenizer, settings)
+    with memory_explained(settings):
+        trainer = make_trainer(student, rows, validation, settings, folder / "checkpoints", backend)
+        run_trainer(trainer, resume, folder / "trainer_state.json")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     about = {
         "student": "llm",
         "task": task.name,
-        "base": settings.base,
+        "base": absolute(settings.base),
+        "load_in_4bit": settings.load_in_4bit,
         "max_length": settings.max_length,
         "emoji": list(table),
     }
@@ -79,31 +74,29 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     return accuracy(student, validation)
 
 
-def load_base(settings, rows: list[Row], emoji: list[str], folder: Path) -> tuple:
-    """The base model and its tokenizer, in float32 on a CPU and bfloat16 on a GPU that has it."""
-    if settings.base == "tiny":
-        return build_tiny(settings, rows, emoji)
-    on_gpu = torch.cuda.is_available()
-    dtype = torch.bfloat16 if on_gpu and torch.cuda.is_bf16_supported() else torch.float32
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(settings.base)
-        model = AutoModelForCausalLM.from_pretrained(settings.base, dtype=dtype, attn_implementation="sdpa")
-    except (OSError, ValueError) as error:
-        raise UserError(f"base {settings.base!r}: not a causal language model that can be loaded. {error}") from None
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
-
-
-def to_dataset(rows: list[Row], student: LanguageModel) -> Dataset:
-    """Tokens of prompt and answer, and as labels the answer's alone, end of turn included."""
-    encoded = {"input_ids": [], "labels": []}
-    for row in rows:
-        chat = student.task.chat(row["text"])
-        answer = answer_ids(student.tokenizer, chat, row["answer"])
-        prompt = fit(prompt_ids(student.tokenizer, chat), student.max_length)
-        encoded["input_ids"].append(prompt + answer)
-        encoded["labels"].append([IGNORED] * len(prompt) + answer)
-    return Dataset.from_dict(encoded)
+def make_trainer(student, rows: list[Row], validation: list[Row], settings, folder: Path, backend: str) -> EmojiTrainer:
+    """The trainer, with the labels checked and the first rows shown."""
+    gold = [{"text": row["text"], "answer": row["answers"].split()[0]} for row in validation]
+    learned = to_dataset(rows, student)
+    check(learned, rows, student.tokenizer)
+    print(shown(learned, student.tokenizer))
+    checkpointing = {} if backend == "unsloth" else {"gradient_checkpointing": torch.cuda.is_available()}
+    trainer = EmojiTrainer(
+        model=student.model,
+        args=SFTConfig(
+            **trainer_arguments(settings, folder, len(rows)),
+            **checkpointing,  # Unsloth has its own
+            train_sampling_strategy="group_by_length",  # the longest rows come first: memory runs out at once or never
+            max_length=None,  # rows are cut where they are made
+        ),
+        train_dataset=learned,
+        eval_dataset=to_dataset(gold, student),
+        processing_class=student.tokenizer,
+        student=student,
+        validation=validation,
+        callbacks=[FirstSteps(folder, settings)],
+    )
+    without_half_precision(student.model)
+    if settings.early_stopping_patience:
+        trainer.add_callback(EarlyStoppingCallback(settings.early_stopping_patience))
+    return trainer

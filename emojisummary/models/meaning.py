@@ -1,0 +1,32 @@
+"""An offline grader of rewritten texts: does the answer still mean what the original says, by a sentence encoder?"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+from emojisummary.artifacts import Row, fingerprint
+from emojisummary.models.encoder import Encoder, encoder_folder
+
+TOKENS = 256  # it reads so much of both
+
+
+class Meaning:
+    """Yes where the cosine of the vectors of `original` and `answer` is at least `least` (0..1)."""
+
+    name = "meaning"
+    reproducible = True
+    batch = 256
+
+    def __init__(self, encoder: str, least: float):
+        self.folder, self.least, self.problems = encoder_folder(encoder), least, Counter()
+        self.depends_on = fingerprint([self.folder / "model.safetensors"], {"least": least})
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return Encoder(self.folder, TOKENS)
+
+    def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
+        requests = list(requests)
+        originals, answers = (self.encoder([request[key] for request in requests]) for key in ("original", "answer"))
+        for request, cosine in zip(requests, (originals * answers).sum(dim=1).tolist(), strict=True):
+            yield request, {"text": f"{'yes' if cosine >= self.least else 'no'}: cosine {cosine:.2f}"}

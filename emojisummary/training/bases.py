@@ -1,0 +1,115 @@
+"""Base models ready to be trained: loaded by either back end, in 4 bits if wanted, with a LoRA adapter or all of their weights.
+
+base          r       load_in_4bit   what is trained
+tiny          null    false          a small Llama from scratch
+name, folder  null    false          all weights
+name, folder  32      false          LoRA: two small matrices beside each linear layer
+name, folder  32      true           QLoRA: the same beside weights that are stored in 4 bits
+"""
+
+from pathlib import Path
+
+import torch
+
+from emojisummary.artifacts import Row
+from emojisummary.chat import PLAIN_TEMPLATE
+from emojisummary.models.weights import best_dtype, four_bits
+from emojisummary.stage import UserError
+from emojisummary.training.tiny import build_tiny
+
+DATE = "26 Jul 2024"  # what Llama's templates say themselves where they can't ask for the date
+PROMPT_AND_ANSWER = 64  # tokens beyond max_length that Unsloth leaves room for: the longest answer, its end included
+
+
+def load_base(settings, backend: str, rows: list[Row], emoji: list[str]) -> tuple:
+    """The model to train and its tokenizer. Seed before you call: an adapter starts from random numbers.
+
+    Raises UserError for settings that don't fit together, and for a base that can't be loaded.
+    """
+    if settings.base == "tiny":
+        if settings.r or settings.load_in_4bit:
+            raise UserError("base tiny knows nothing that an adapter could build on: leave r null and load_in_4bit false.")
+        return build_tiny(settings, rows, emoji)
+    if settings.load_in_4bit and not settings.r:
+        raise UserError("load_in_4bit: weights in 4 bits can't be trained themselves. Set r (32, say) for an adapter.")
+    try:
+        model, tokenizer = (load_unsloth if backend == "unsloth" else load_hf)(settings)
+    except (OSError, ValueError) as error:
+        raise UserError(f"base {settings.base!r}: not a causal language model that can be loaded. {error}") from None
+    return model, prepared(tokenizer)
+
+
+def load_unsloth(settings) -> tuple:
+    from unsloth import FastLanguageModel
+
+    length = settings.max_length + PROMPT_AND_ANSWER
+    model, tokenizer = FastLanguageModel.from_pretrained(
+        settings.base, max_seq_length=length, load_in_4bit=settings.load_in_4bit, random_state=settings.seed
+    )
+    model = FastLanguageModel.get_peft_model(
+        model,
+        **lora(settings),
+        use_gradient_checkpointing="unsloth",  # what the backward pass needs waits in the computer's memory
+        max_seq_length=length,
+        random_state=settings.seed,
+    )
+    return model, getattr(tokenizer, "tokenizer", tokenizer)  # Gemma 3 comes with a processor for images, too
+
+
+def load_hf(settings) -> tuple:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(settings.base)
+    options = {"dtype": best_dtype(), "attn_implementation": "sdpa"}
+    if settings.load_in_4bit:
+        options |= {"quantization_config": four_bits(), "device_map": {"": 0 if torch.cuda.is_available() else "cpu"}}
+    model = AutoModelForCausalLM.from_pretrained(settings.base, **options)
+    if settings.load_in_4bit:
+        keep_packing(model)
+    return (with_adapter(model, settings) if settings.r else model), tokenizer
+
+
+def keep_packing(model) -> None:
+    """Keeps bitsandbytes on a CPU from packing the weights in another way at the first evaluation, which training behind it
+    can't read: it goes on, and learns nothing useful."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def lora(settings) -> dict:
+    """LoRA's settings by peft's names, which are Unsloth's, too."""
+    return {name: getattr(settings, name) for name in ("r", "lora_alpha", "lora_dropout", "target_modules")}
+
+
+def with_adapter(model, settings):
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **lora(settings)))
+
+
+def without_half_precision(model) -> None:
+    """On a CPU, adapters beside 4-bit weights go back to float32: trl makes them bfloat16, which is slow there, or missing."""
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.device.type == "cpu":
+            parameter.data = parameter.data.float()
+
+
+def prepared(tokenizer):
+    """The tokenizer with a chat template and a padding token, whatever the base had.
+
+    Templates of Llama 3 put today's date into the system prompt. A model that was trained on one day would then be asked
+    something else on the next, and elsewhere; so the date is fixed.
+    """
+    template = tokenizer.chat_template or PLAIN_TEMPLATE
+    if "strftime_now" in template and "date_string" in template:
+        template = f'{{%- set date_string = "{DATE}" %}}' + template
+    tokenizer.chat_template = template
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def absolute(base: str) -> str:
+    """A folder's whole path, so that the adapter finds it from everywhere; a name on the hub as it is."""
+    return str(Path(base).resolve()) if Path(base).is_dir() else base

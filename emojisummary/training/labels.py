@@ -1,0 +1,80 @@
+"""What is learned, made and shown: tokens with labels, the answer's alone."""
+
+from datasets import Dataset
+
+from emojisummary.artifacts import Row
+from emojisummary.chat import answer_ids, prompt_ids
+from emojisummary.models.llm import LanguageModel, fit
+from emojisummary.stage import UserError
+
+IGNORED = -100  # the label of a token that isn't learned
+SHOWN = 2  # rows
+
+
+def to_dataset(rows: list[Row], student: LanguageModel) -> Dataset:
+    """Tokens of prompt and answer, and as labels the answer's alone, end of turn included."""
+    encoded = {"input_ids": [], "labels": []}
+    for row in rows:
+        chat = student.task.chat(row["text"])
+        answer = answer_ids(student.tokenizer, chat, row["answer"])
+        prompt = fit(prompt_ids(student.tokenizer, chat), student.max_length)
+        encoded["input_ids"].append(prompt + answer)
+        encoded["labels"].append([IGNORED] * len(prompt) + answer)
+    return Dataset.from_dict(encoded)
+
+
+def check(dataset: Dataset, rows: list[Row], tokenizer) -> None:
+    """Raises UserError unless the labels of each row, decoded, are its answer with the end of turn, and with nothing else.
+
+    A template may put something constant around the answer (an empty thought, a line break): it must be alike in all rows.
+    """
+    frames = set()
+    for labels, row in zip(dataset["labels"], rows, strict=True):
+        learned = [token for token in labels if token != IGNORED]
+        before, found, behind = tokenizer.decode(learned, clean_up_tokenization_spaces=False).partition(row["answer"])
+        frames.add((before.strip(), behind.strip()))
+        if not found or learned[-1] != tokenizer.eos_token_id or len(frames) > 1:
+            raise UserError(
+                f"The labels of the answer {row['answer']} read {tokenizer.decode(learned)!r}: not the answer with the end of "
+                "turn. This base model's tokenizer or chat template can't be used."
+            )
+
+
+def check_emoji(emoji: list[str], student: LanguageModel) -> None:
+    """Raises UserError for an emoji that doesn't survive the tokenizer."""
+    chat = student.task.chat("text")
+    for one in emoji:
+        decoded = student.tokenizer.decode(answer_ids(student.tokenizer, chat, one), clean_up_tokenization_spaces=False)
+        if one not in decoded:
+            raise UserError(f"This base model's tokenizer makes {decoded!r} of {one}, so it can't learn to say it.")
+
+
+def shown(dataset: Dataset, tokenizer) -> str:
+    """The first rows token by token: what is read as it is, what is learned between ▶ and ◀.
+
+    <|begin|> <|user|> We · won <|end|> <|assistant|> ▶🏆◀ ▶<|end|>◀
+    """
+    lines = []
+    for row in dataset.select(range(min(SHOWN, len(dataset)))):
+        pieces = pieces_of(row["input_ids"], tokenizer)
+        marked = [piece if label == IGNORED else f"▶{piece}◀" for piece, label in zip(pieces, row["labels"], strict=True)]
+        learned = sum(label != IGNORED for label in row["labels"])
+        lines.append(f"{' '.join(marked)}\n  ({len(marked)} tokens, {learned} of them learned)")
+    return "\n".join(lines)
+
+
+def pieces_of(ids: list[int], tokenizer) -> list[str]:
+    """Each token as text. A character of several tokens stands at its last one, the others are `·`.
+
+    >>> pieces_of(tokenizer("a 🏆")["input_ids"], tokenizer)
+    ['a', '␣', '·', '·', '🏆']
+    """
+    pieces, start = [], 0
+    for end in range(1, len(ids) + 1):
+        text = tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=False)
+        if "\ufffd" in text and end < len(ids):
+            pieces.append("·")
+            continue
+        pieces.append(text.replace(" ", "␣").replace("\n", "⏎"))
+        start = end
+    return pieces

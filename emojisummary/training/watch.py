@@ -1,0 +1,141 @@
+"""What looks after a training that takes hours: its first steps measured and forecast, Ctrl-C, and memory that runs out."""
+
+import math
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from transformers import TrainerCallback
+
+from emojisummary.stage import UserError
+
+MEASURED = 3  # steps; the first of them has the longest rows, and so the highest memory
+OPTIMIZER_STATE = 8  # bytes a trained weight that a checkpoint holds beside it: AdamW's two moments
+
+
+class FirstSteps(TrainerCallback):
+    """Behind the first steps: how long the rest will take, the peak of memory, whether a saved model can be read back, and
+    whether the disk has room for the checkpoints. What could go wrong after hours goes wrong here."""
+
+    def __init__(self, folder: Path, settings):
+        self.folder, self.settings = folder, settings
+        self.starts: list[float] = []
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self.starts.append(time.monotonic())
+
+    def on_step_end(self, args, state, control, model, **kwargs):
+        if len(self.starts) != MEASURED or not state.is_world_process_zero:
+            return
+        seconds = (time.monotonic() - self.starts[1]) / (MEASURED - 1)  # the very first one warms up
+        size = rehearse_saving(model, self.folder)
+        need = disk_need(model, size, self.settings.save_total_limit)
+        free = shutil.disk_usage(self.folder).free
+        left = duration((state.max_steps - state.global_step) * seconds)
+        print(
+            f"first {MEASURED} steps: {seconds:.2f} s each, so about {left} for all {state.max_steps:,}, without the "
+            f"{self.settings.evaluations} measurements of accuracy; peak of memory "
+            f"{peak()}; saved and read back; checkpoints take up to {gigabytes(need)} of {gigabytes(free)} free"
+        )
+        if need > free:
+            raise UserError(f"{self.folder}: the checkpoints need {gigabytes(need)}, and only {gigabytes(free)} are free.")
+
+
+def rehearse_saving(model, folder: Path) -> int:
+    """Saves the model into a temporary folder and compares what can be read from there. Returns its size in bytes."""
+    from safetensors.torch import load_file
+
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        model.save_pretrained(place)
+        files = list(Path(place).glob("*.safetensors"))
+        saved = Counter(mark(value) for file in files for value in load_file(file).values())
+        size = sum(file.stat().st_size for file in files)
+    trained = Counter(mark(parameter.detach().cpu()) for parameter in model.parameters() if parameter.requires_grad)
+    if any(math.isnan(length) for _, length in trained):
+        raise UserError("The weights are no numbers any more after the first steps. Lower learning_rate.")
+    if trained - saved:
+        raise UserError(f"Saving lost weights: {(trained - saved).total()} of {trained.total()} tensors read back otherwise.")
+    return size
+
+
+def mark(weights: torch.Tensor) -> tuple:
+    """What tells a tensor from others without its name, which saving changes."""
+    return tuple(weights.shape), weights.double().norm().item()
+
+
+def disk_need(model, size: int, checkpoints: int) -> int:
+    """Bytes for the checkpoints that are kept, one more while it's written, and the model itself.
+
+    `size` is that of the saved weights.
+    """
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return (checkpoints + 1) * (size + OPTIMIZER_STATE * trained) + size
+
+
+def peak() -> str:
+    """The most memory that was taken so far: the GPU's, or without one the process's."""
+    if torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(0).total_memory
+        return f"{gigabytes(torch.cuda.max_memory_reserved())} of the GPU's {gigabytes(total)}"
+    unit = 1 if sys.platform == "darwin" else 1024
+    return gigabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(20), duration(700), duration(9000)
+    ('20 s', '12 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class StopsOnCtrlC(TrainerCallback):
+    """Ctrl-C ends the step that is running and saves a checkpoint behind it; once more, it stops at once."""
+
+    asked = False
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.before = signal.signal(signal.SIGINT, self.ask)
+
+    def ask(self, *_):
+        signal.signal(signal.SIGINT, self.before)
+        self.asked = True
+        print("\nStopping behind this step. Ctrl-C once more: at once, and back to the last checkpoint.", file=sys.stderr)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.asked:
+            control.should_save = control.should_training_stop = True
+            print(f"step {state.global_step} of {state.max_steps} saved", file=sys.stderr)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        signal.signal(signal.SIGINT, self.before)
+
+
+@contextmanager
+def memory_explained(settings):
+    """Turns memory that ran out into a UserError that names what to change."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+            raise
+        batch, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+        smaller = f"--per_device_train_batch_size {max(batch // 2, 1)} --gradient_accumulation_steps {steps * 2}"
+        weights = "a smaller --base" if settings.load_in_4bit else "--load_in_4bit with --r 32"
+        raise UserError(
+            f"Memory ran out ({str(error).splitlines()[0]}). In the order of what it costs: {smaller} (the same training, a "
+            f"little slower), --max_length {settings.max_length // 2} (longer texts are cut), {weights}."
+        ) from None

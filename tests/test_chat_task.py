@@ -1,0 +1,138 @@
+"""Emoji-compressed replies: conversations read and refused, rules, scores, and what is learned from them."""
+
+import json
+
+import pytest
+
+from emojisummary.combining import near_duplicates
+from emojisummary.emojis import Lookup, read_tables
+from emojisummary.settings import Amount
+from emojisummary.tasks import TASKS
+from emojisummary.tasks.base import Unusable
+from emojisummary.tasks.chat import conversations, is_held_out, rough_tokens, usable
+from tests.conftest import ROOT
+
+TABLE, _ = read_tables([str(ROOT / "data/16_all_emoji.tsv")], str(ROOT / "data/2021_ranked.tsv"))
+EMOJI_OF = Lookup(TABLE)
+TASK = TASKS["chat"]
+SOURCE = str(ROOT / "data/chat/conversations.jsonl")
+ASK = {"role": "user", "content": "How do I install Python?"}
+ORIGINAL = (
+    "Sure, happy to help you with that! First download Python 3.12 from python.org, then run `python --version` to check it."
+)
+SHORT = "Get Python 3.12 from python.org 💻, then check: `python --version` ✅"
+ROW = {"id": "a", "text": json.dumps([ASK]), "original": ORIGINAL, "answer": SHORT}
+
+
+def line(messages, **more):
+    return json.dumps({"messages": messages, **more}) + "\n"
+
+
+def test_the_layout_of_the_guide_is_read(tmp_path):
+    reply = {"role": "assistant", "content": SHORT}
+    (tmp_path / "mine.jsonl").write_text(
+        line([ASK, reply], metadata={"tree_id": "t1", "augmented": True, "original_tokens": 150})
+    )
+    [found] = usable(str(tmp_path / "mine.jsonl"))
+    assert (found["id"], found["compressed"]) == ("t1", SHORT)
+
+
+def test_conversations_that_cannot_be_used_are_named_and_the_rest_goes_on(tmp_path):
+    reply = {"role": "assistant", "content": "Yes."}
+    robot, silent = {"role": "robot", "content": "x"}, {"role": "assistant", "content": " "}
+    messages = [[ASK], [ASK, robot], "text", [ASK, reply], [ASK, silent]]
+    lines = ["{ broken\n", *map(line, messages[:4]), "[]\n", line(messages[4])]
+    (tmp_path / "mine.jsonl").write_text("".join(lines))
+    found = list(conversations(str(tmp_path / "mine.jsonl")))
+    assert [bool(conversation) for conversation, _ in found] == [False, False, False, False, True, False, False]
+    reasons = " ".join(problem for _, problem in found)
+    for reason in ("line 1: not JSON", "assistant's turn", "unknown role 'robot'", "no list of messages", "without content"):
+        assert reason in reasons
+    assert sum(TASK.problems(str(tmp_path / "mine.jsonl")).values()) == 6
+
+
+def test_shipped_conversations_pass_the_rules():
+    shipped = usable(SOURCE)
+    faults = {one["id"]: TASK.fault({"original": one["original"], "answer": one["compressed"]}) for one in shipped}
+    assert len(shipped) >= 60
+    assert {id: fault for id, fault in faults.items() if fault} == {}
+    assert not TASK.problems(SOURCE)
+
+
+def test_a_tenth_is_held_out_by_conversation_and_nothing_of_it_is_learned():
+    topics = list(TASK.topics({}, "english", "reply", "written", Amount(min=1, max=1, exponent=1), 7, None, SOURCE))
+    validation, _ = TASK.validation(SOURCE, EMOJI_OF)
+    held_out = {one["id"] for one in usable(SOURCE) if is_held_out(one["id"])}
+    assert not {topic["conversation"] for topic in topics} & held_out
+    assert len(topics) + len(validation) == len(usable(SOURCE))
+    assert 0.04 <= len(validation) / len(usable(SOURCE)) <= 0.2
+    texts, judged = ([TASK.readable(row["text"]) for row in rows] for rows in (topics, validation))
+    assert near_duplicates(texts, judged, 0.9) == set()
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (SHORT, None),
+        (SHORT.replace("3.12", "3"), "loses 3.12"),
+        (SHORT.replace("python --version", "it"), "loses `python --version`"),
+        (SHORT.replace("💻", "").replace("✅", ""), "0 emoji"),
+        (SHORT + "🎉🎈🥳🙌", "6 emoji"),
+        (ORIGINAL + " 💻", "of the original's tokens"),
+    ],
+)
+def test_rules(answer, fault):
+    found = TASK.fault(ROW | {"answer": answer})
+    assert found is None if fault is None else fault in found
+
+
+def test_a_reply_without_emoji_is_no_row():
+    with pytest.raises(Unusable, match="without any emoji"):
+        TASK.read(ROW | {"number": 0}, {"text": "Get it from python.org."}, EMOJI_OF)
+
+
+def test_every_turn_of_the_assistant_is_learned():
+    turns = [
+        {"role": "system", "content": "Be kind."},
+        ASK,
+        {"role": "assistant", "content": "Which system? 💻"},
+        {**ASK, "content": "Mac"},
+    ]
+    lessons = TASK.lessons({"text": json.dumps(turns), "answer": SHORT})
+    assert [answer for _, answer in lessons] == ["Which system? 💻", SHORT]
+    assert [[turn["role"] for turn in prompt] for prompt, _ in lessons] == [
+        ["system", "user"],
+        ["system", "user", "assistant", "user"],
+    ]
+    assert "Be kind." in lessons[0][0][0]["content"]
+
+
+def test_a_plain_text_is_a_users_first_turn():
+    assert TASK.chat("Hello")[1:] == [{"role": "user", "content": "Hello"}]
+
+
+def test_rough_tokens_worked_by_hand():
+    assert rough_tokens("install Python 💻!") == 2 + 2 + 3 + 1
+
+
+class Settings:
+    resamples, seed, encoder = 100, 7, "all-MiniLM-L6-v2"
+
+
+class Counting:
+    def count_tokens(self, text):
+        return len(text.split())
+
+
+def test_reductions_are_counted_with_the_models_own_tokens():
+    accepted = json.dumps(["one two 💻", "one two three four five six", "one two"])
+    rows = [{"id": "a", "text": "x", "answers": accepted, "language": "english", "form": "reply"}]
+    speed = {"texts": 1, "seconds": 1, "texts_per_second": 1}
+    from emojisummary.chat_measure import ChatMeasure
+
+    metrics = ChatMeasure(TASK, rows, Settings())("m", Counting(), ["one two three"], speed)["metrics"]
+    assert metrics["reduction"]["value"] == 0.5
+    assert metrics["against_terse"]["value"] == -0.5
+    assert metrics["reference_reduction"]["value"] == 0.5
+    assert metrics["emoji"]["value"] == 0
+    assert 0 < metrics["meaning"]["value"] < 1

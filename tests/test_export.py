@@ -1,0 +1,147 @@
+"""Exports: a trained model -> merged -> GGUF -> answered by llama.cpp, and refused where it answers otherwise."""
+
+import json
+
+import pytest
+import torch
+from tokenizers import Regex, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, set_seed
+
+from emojisummary.artifacts import write_csv, write_yaml
+from emojisummary.models.weights import load_model
+from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
+from emojisummary.training.export import Export
+from emojisummary.training.gguf_file import check_convertible, pre_tokenizer, read_tokenizer, rope_factors, write_gguf
+from emojisummary.training.modelfile import ollama_template, with_values
+from emojisummary.training.parity import by_llama_cpp, by_transformers, compare, gate
+from emojisummary.training.tiny import train_tokenizer
+from tests.tiny_base import EMOJI, ROWS, save_base, settings, train
+
+pytest.importorskip("xllamacpp", reason="no llama.cpp to ask", exc_type=ImportError)
+
+TEXTS = [row["text"] for row in ROWS]
+CHATS = [TASKS["summary"].chat(text) for text in TEXTS[:12]]
+LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+FLAGS = ("--run", "small", "--gguf_type", "f16", "--parity.prompts", "20")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run whose adapter has been trained for a while, so that its answers aren't close calls."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    base = save_base(tmp_path_factory.mktemp("base"))
+    metrics = train(folder, "--base", str(base), "--r", "16", "--num_train_epochs", "12")
+    write_csv(folder / "training_data.csv", ("text", "answer"), ROWS)
+    write_yaml(folder / "model" / "made.yaml", {"command": "5_train.py", "metrics": metrics, "versions": {"torch": "2"}})
+    return folder
+
+
+def test_what_is_exported_answers_as_it_did_in_training(run, capsys):
+    export = Export(run / "model", settings(*FLAGS), TEXTS, "test")
+    export.make(["ollama"])
+    names = {path.name for path in export.folder.iterdir()}
+    assert {"merged", "small-f16.gguf", "Modelfile", "README.md", "merged.parity.yaml"} <= names
+    assert "same prompt 1, same tokens 1, same answer" in capsys.readouterr().out
+    written = (export.folder / "Modelfile").read_text()
+    assert TASKS["summary"].system in written
+    assert 'PARAMETER stop "<|end|>"' in written
+
+    before = export.gguf.stat().st_mtime_ns
+    Export(run / "model", settings(*FLAGS), TEXTS, "test").make(["gguf", "merged"])
+    assert export.gguf.stat().st_mtime_ns == before, "made again, though it's up to date"
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_a_wrong_template_is_refused(run, tmp_path):
+    export = Export(run / "model", settings(*FLAGS), TEXTS, "test")
+    export.make(["merged"])
+    path = export.merged / "chat_template.jinja"
+    right = path.read_text()
+    path.write_text(right.replace("<|assistant|>", "<|assistant|> "))
+    try:
+        with pytest.raises(UserError, match="refused.*For example the prompt"):
+            Export(run / "model", settings(*FLAGS, "--gguf_type", "q8_0"), TEXTS, "test").make(["gguf"])
+    finally:
+        path.write_text(right)
+    assert not (export.folder / "small-q8_0.gguf").exists()
+
+
+def save_like_llama_3(folder, tied=False):
+    """Random weights in the shape of Llama 3.1: grouped queries, long-context frequencies, its way of splitting words."""
+    set_seed(3)
+    tokenizer = train_tokenizer(TEXTS + EMOJI, 420)
+    split = pre_tokenizers.Split(Regex(LLAMA_3), behavior="isolated", invert=False)
+    parts = [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)
+    rope = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64}  # fmt: skip
+    config = LlamaConfig(
+        vocab_size=448, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=512, rope_parameters=rope, tie_word_embeddings=tied, initializer_range=0.3,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+@pytest.mark.parametrize(("kind", "tied"), [("f16", False), ("q8_0", True)])
+def test_a_model_in_the_shape_of_llama_3_is_the_same_in_llama_cpp(tmp_path, kind, tied):
+    tokenizer = save_like_llama_3(tmp_path, tied)
+    assert pre_tokenizer(read_tokenizer(tmp_path)) == "llama-bpe"
+    write_gguf(tmp_path, tmp_path / "model.gguf", kind, None)
+    ours = by_transformers(load_model(tmp_path), tokenizer, CHATS)
+    report = compare(ours, by_llama_cpp(tmp_path / "model.gguf", tokenizer, CHATS))
+    assert report["same prompt"] == report["same tokens"] == 1
+    assert report["first token differs by"] < (0.01 if kind == "f16" else 0.1)
+
+
+def test_frequencies_for_long_contexts_are_those_of_transformers(tmp_path):
+    save_like_llama_3(tmp_path)
+    model = load_model(tmp_path)
+    head = 16
+    plain = 1 / 500000.0 ** (torch.arange(0, head, 2) / head)
+    assert torch.allclose(plain / torch.tensor(rope_factors(model.config)), model.model.rotary_emb.inv_freq)
+
+
+def test_the_gate_says_what_differs(run):
+    export = Export(run / "model", settings(*FLAGS), TEXTS, "test")
+    said = export.trained
+    others = [type(one)(one.prompt, one.tokens, "no", one.first) for one in said]
+    with pytest.raises(UserError, match="the answer: .* in training, 'no' now"):
+        gate("wrong", said, others, export.settings.parity)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"architectures": ["GPT2LMHeadModel"]}, "plain Llamas"), ({"attention_bias": True}, "attention_bias")],
+)
+def test_models_that_the_built_in_converter_does_not_know_are_refused(tmp_path, change, reason):
+    save_like_llama_3(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(UserError, match=f"{reason}.*Set llama_cpp"):
+        check_convertible(tmp_path, "f16", None)
+
+
+def test_what_takes_llama_cpps_tools_says_so(tmp_path):
+    save_like_llama_3(tmp_path)
+    with pytest.raises(UserError, match="q4_k_m takes llama.cpp's own tools"):
+        check_convertible(tmp_path, "q4_k_m", None)
+    with pytest.raises(UserError, match=r"no convert_hf_to_gguf\.py"):
+        check_convertible(tmp_path, "f16", str(tmp_path))
+
+
+def test_llama_cpps_converter_is_called_where_its_folder_is_named(tmp_path):
+    """A script in its place writes down what it was asked."""
+    (tmp_path / "convert_hf_to_gguf.py").write_text("import sys; open(sys.argv[3], 'w').write(' '.join(sys.argv[4:]))")
+    write_gguf(tmp_path, tmp_path / "model.gguf", "q8_0", str(tmp_path))
+    assert (tmp_path / "model.gguf").read_text() == "--outtype q8_0"
+
+
+def test_ollamas_template_renders_as_the_tokenizers(run):
+    student = Export(run / "model", settings(*FLAGS), TEXTS, "test").student
+    for chat in CHATS:
+        prompt = student.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        assert with_values(ollama_template(student.tokenizer), chat) == prompt.removeprefix("<|begin|>")

@@ -1,0 +1,104 @@
+"""What looks after a long training, and what is learned."""
+
+import pytest
+import torch
+from transformers import set_seed
+
+from emojisummary.models.llm import LanguageModel
+from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
+from emojisummary.training.beam import PlainLanguageModel
+from emojisummary.training.labels import IGNORED, check, check_emoji, pieces_of, shown, to_dataset
+from emojisummary.training.tiny import build_tiny
+from emojisummary.training.watch import disk_need, duration, memory_explained, rehearse_saving
+from tests.tiny_base import EMOJI, ROWS, VALIDATION, settings
+
+
+@pytest.fixture(scope="module")
+def student():
+    set_seed(2)
+    model, tokenizer = build_tiny(settings(), ROWS, EMOJI)
+    return LanguageModel("random", model.eval(), tokenizer, TASKS["summary"], EMOJI, max_length=100)
+
+
+def test_only_the_answer_and_the_end_of_turn_are_learned(student):
+    dataset = to_dataset(ROWS, student)
+    check(dataset, ROWS, student.tokenizer)
+    for row, labels in zip(ROWS, dataset["labels"], strict=True):
+        assert student.tokenizer.decode([token for token in labels if token != IGNORED]) == row["answer"] + "<|end|>"
+
+
+def test_labels_that_hold_more_or_less_than_the_answer_are_refused(student):
+    dataset = to_dataset(ROWS, student)
+    wrong = dataset.map(lambda row: {"labels": [*row["labels"][:-1], IGNORED]})
+    with pytest.raises(UserError, match="not the answer with the end of turn"):
+        check(wrong, ROWS, student.tokenizer)
+    prompt_too = dataset.map(lambda row: {"labels": row["input_ids"]})
+    with pytest.raises(UserError, match="not the answer with the end of turn"):
+        check(prompt_too, ROWS, student.tokenizer)
+
+
+def test_the_first_rows_are_shown_with_the_learned_part_marked(student):
+    text = shown(to_dataset(ROWS, student), student.tokenizer)
+    assert "▶🍕◀ ▶<|end|>◀" in text
+    assert "▶<|assistant|>◀" not in text
+
+
+def test_pieces_put_together_are_the_text(student):
+    text = "a 🏳️‍🌈 b"
+    pieces = pieces_of(student.tokenizer(text)["input_ids"], student.tokenizer)
+    assert "".join(pieces).replace("·", "").replace("␣", " ") == text
+
+
+def test_an_emoji_that_the_tokenizer_loses_is_refused(student):
+    class Lossy:
+        eos_token_id = student.tokenizer.eos_token_id
+
+        def __init__(self, tokenizer):
+            self.apply_chat_template, self.decode = tokenizer.apply_chat_template, tokenizer.decode
+            self.encode = tokenizer
+
+        def __call__(self, text, **options):
+            return self.encode(text.replace("☔", "?"), **options)
+
+    lossy = LanguageModel("lossy", student.model, Lossy(student.tokenizer), student.task, EMOJI, 100)
+    with pytest.raises(UserError, match="of ☔"):
+        check_emoji(EMOJI, lossy)
+    check_emoji(EMOJI, student)
+
+
+def test_beams_find_what_the_whole_tree_finds(student):
+    plain = PlainLanguageModel("plain", student.model, student.tokenizer, student.task, EMOJI, 100)
+    texts = [row["text"] for row in VALIDATION]
+    assert torch.allclose(plain.probabilities(texts), student.probabilities(texts), atol=1e-5)
+
+
+def test_memory_that_runs_out_names_three_settings():
+    with (
+        pytest.raises(UserError, match=r"batch_size 16 --gradient_accumulation_steps 2.*--max_length 50.*--load_in_4bit"),
+        memory_explained(settings()),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+def test_other_errors_are_left_as_they_are():
+    with pytest.raises(RuntimeError, match="shapes"), memory_explained(settings()):
+        raise RuntimeError("shapes don't fit")
+
+
+def test_a_model_that_has_become_nan_is_noticed_at_once(student, tmp_path):
+    assert rehearse_saving(student.model, tmp_path) > 0
+    broken = build_tiny(settings(), ROWS, EMOJI)[0]
+    broken.lm_head.weight.data[0, 0] = float("nan")
+    with pytest.raises(UserError, match="learning_rate"):
+        rehearse_saving(broken, tmp_path)
+
+
+def test_the_disk_must_hold_weights_and_optimizer(student):
+    parameters = sum(p.numel() for p in student.model.parameters())
+    assert disk_need(student.model, size=1000, checkpoints=2) == 3 * (1000 + 8 * parameters) + 1000
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(20, "20 s"), (700, "12 min"), (9000, "2.5 h")])
+def test_durations_are_readable(seconds, text):
+    assert duration(seconds) == text
