@@ -10,7 +10,8 @@ writes  runs/<run>/results.yaml and report.html
 from emojisummary.artifacts import fingerprint, is_stamped, read_csv, read_emoji, read_yaml, stamp, write_text, write_yaml
 from emojisummary.evaluation import evaluate
 from emojisummary.models import connect
-from emojisummary.report import examples_as_text, html, table_as_text
+from emojisummary.page import html
+from emojisummary.report import examples_as_text, table_as_text
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
 from emojisummary.validation import split
@@ -29,7 +30,7 @@ def main(settings):
         names = dict.fromkeys([str(folder), *settings.models])
         models = {name: connect(name, table, settings) for name in names}
         results, answers = evaluate(models, rows, TASKS[settings.task], settings, files, table, dev)
-        write_text(folder / "report.html", html(results, answers))
+        write_text(folder / "report.html", html(results, answers, rows))
         write_yaml(path, results)
         stamp(path, made_from)
 

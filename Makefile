@@ -11,7 +11,7 @@ export GOMP_SPINCOUNT ?= 20000
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-llm test lint clean
+.PHONY: help install demo demo-llm serve test lint clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ demo: $(INSTALLED) ## all stages with config.yaml into runs/demo, then the resul
 
 demo-llm: $(INSTALLED) ## the same with a small language model, built from scratch, into runs/demo-llm
 	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/tiny.yaml $(FLAGS) || exit; done
+
+serve: $(INSTALLED) ## try the model of runs/demo in the browser (FLAGS="--model runs/other --port 8001")
+	$(RUN) -m emojisummary.serve $(FLAGS)
 
 test: $(INSTALLED) ## lint and run the tests
 	$(VENV)/bin/ruff check .
