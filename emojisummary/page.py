@@ -3,13 +3,15 @@
 import base64
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from math import ceil
 from pathlib import Path
 
 from emojisummary.agreement import wilson
 from emojisummary.artifacts import Row
 from emojisummary.emojis import plain
-from emojisummary.report import cell, given, gold, is_share, metric_names, number, read, texts
+from emojisummary.figures import cell, domain, flat, number, p_value, place, plainly, read
+from emojisummary.report import given, gold, is_share, metric_names, texts
 
 PAGES = Path(__file__).with_name("pages")
 BINS = 10  # of the reliability diagram
@@ -18,6 +20,7 @@ COLOURS = 5  # of models; a sixth model gets the first one's, hollow
 FACTS = ("language", "form", "category")  # of texts, to choose from
 KNOWN = {"metrics", "timing", "groups", "confusions", "never_predicted", "calibration"}  # what has a place of its own
 KNOWN_OF_ALL = {"models", "comparisons", "examples", "made"}
+TITLES = {"mrr": "MRR", "macro_f1": "macro-F1", "neutral@1": "any gender", "subcategory@1": "subcategory"}
 MEANING = {
     "accuracy@1": "the first answer is an accepted one",
     "accuracy@5": "one of the first five is an accepted one",
@@ -41,6 +44,7 @@ def html(results: dict, answers: list[Row], rows: list[Row] = ()) -> str:
 
 
 def _content(results: dict, answers: list[Row]) -> dict:
+    several = {key: found for key in FACTS if (found := choices(answers, key))}
     models, metrics, marked = list(results["models"]), metric_names(results), judged(results, answers)
     sure = graded(models, answers) if marked else []
     share = {metric: is_share(results, metric) for metric in metrics}
@@ -54,15 +58,16 @@ def _content(results: dict, answers: list[Row]) -> dict:
             metric: domain([one["metrics"].get(metric) for one in results["models"].values()], share[metric])
             for metric in metrics
         },
+        "titles": {metric: TITLES.get(metric, metric.replace("_", " ")) for metric in metrics},
         "meaning": MEANING,
         "sure": sure,
         "bins": {name: reliability(answers, name) for name in sure},
         "misses": {name: misses(answers, name) for name in sure},
         "curves": curves(results),
         "groups": groups(results),
-        "answers": [seen(one, models) for one in answers],
+        "answers": [seen(one, models, several) for one in answers],
         "judged": marked,
-        "choices": {key: choices(answers, key) for key in FACTS},
+        "choices": several,
         "more": others(results),
     }
 
@@ -71,7 +76,15 @@ def environment():
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(PAGES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"read": read, "number": number, "cell": cell, "plainly": plainly, "flat": flat, "glyphs": glyphs}
+    environment.filters |= {
+        "read": read,
+        "number": number,
+        "cell": cell,
+        "plainly": plainly,
+        "flat": flat,
+        "glyphs": glyphs,
+        "p_value": p_value,
+    }
     environment.globals |= {"colour": colour, "domain": domain, "place": place}
     return environment
 
@@ -97,11 +110,11 @@ def judged(results: dict, answers: list[Row]) -> bool:
     return any("accuracy@1" in result["metrics"] for result in results["models"].values()) and any(map(gold, answers))
 
 
-def seen(answer: Row, models: list[str]) -> Row:
-    """An answered text as the page shows it."""
+def seen(answer: Row, models: list[str], several: Iterable[str]) -> Row:
+    """An answered text as the page shows it, with those of its facts that there are several of."""
     found = [{"text": given(answer.get(name))[0], "probability": given(answer.get(name))[1]} for name in models]
     right = [is_right(answer, name) for name in models]
-    facts = {key: answer[key] for key in FACTS if answer.get(key)}
+    facts = {key: answer[key] for key in several if answer.get(key)}
     return {"text": answer["text"], "gold": gold(answer), "given": found, "right": right, "facts": facts}
 
 
@@ -166,29 +179,6 @@ def groups(results: dict) -> dict:
     return {"metric": metric, "share": share, "ends": domain(figures, share), "kinds": found}
 
 
-def domain(figures: list, share: bool) -> tuple[float, float]:
-    """From where to where an axis goes: 0 to 1 for shares, else wide enough for all figures, and 0.
-
-    >>> domain([{"value": 12, "low": 8, "high": 16}], share=False)
-    (0, 16)
-    """
-    if share:
-        return 0, 1
-    ends = [end for figure in map(read, figures) for end in (figure["value"], figure["low"], figure["high"]) if end is not None]
-    low, high = min([0, *ends]), max([0, *ends])
-    return (low, high) if high > low else (low, low + 1)
-
-
-def place(value: float, ends: tuple[float, float]) -> str:
-    """Where on an axis a value lies.
-
-    >>> place(3, (2, 6))
-    '25.00%'
-    """
-    low, high = ends
-    return f"{100 * (value - low) / (high - low):.2f}%"
-
-
 def colour(position: int) -> str:
     """The class of a model's marks, by its position."""
     return f"m{position % COLOURS}" + (" hollow" if position // COLOURS % 2 else "")
@@ -214,35 +204,3 @@ def others(results: dict) -> dict[str, dict[str, dict]]:
             if title not in KNOWN and content:
                 found.setdefault(title, {})[name] = flat(content)
     return found | {key: {"": flat(value)} for key, value in results.items() if key not in KNOWN_OF_ALL and value}
-
-
-def flat(tree, above: str = "") -> dict[str, object]:
-    """Nested keys in one line each; figures stay whole.
-
-    >>> flat({"a": {"b": 1, "c": {"value": 0.5}}, "d": [2, 3]})
-    {'a: b': 1, 'a: c': {'value': 0.5}, 'd': [2, 3]}
-    """
-    if not isinstance(tree, dict) or "value" in tree or "mean" in tree or not tree:
-        return {above: tree}
-    leaves = {}
-    for key, value in tree.items():
-        leaves |= flat(value, f"{above}: {key}" if above else str(key))
-    return leaves
-
-
-def plainly(value) -> str:
-    """A value as a person would write it.
-
-    >>> plainly([1, "a"]), plainly(None), plainly(12345.0), plainly({"value": 0.25, "low": 0.2, "high": 0.3})
-    ('1, a', '–', '12,345', '25.0 (20.0-30.0)')
-    """
-    if isinstance(value, dict):
-        if {"value", "mean"} & value.keys():
-            found = read(value)["value"]
-            return cell(value, found is None or 0 <= found <= 1)
-        return ", ".join(f"{key}: {plainly(one)}" for key, one in value.items()) or "–"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(plainly, value)) or "–"
-    if isinstance(value, float):
-        return f"{value:,.10g}"
-    return "–" if value is None else str(value)

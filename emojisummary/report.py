@@ -1,5 +1,7 @@
 """The results for people, in the terminal. What metrics there are is up to the task: whatever results.yaml holds is shown."""
 
+from emojisummary.figures import cell, number, read
+
 COLUMNS = {
     "accuracy@1": "acc@1", "accuracy@5": "acc@5", "mrr": "MRR", "macro_f1": "macro-F1", "strict": "strict", "valid": "valid",
 }  # fmt: skip
@@ -39,34 +41,6 @@ def is_share(results: dict, metric: str) -> bool:
     """Whether all models' values of a metric lie in 0..1, and so are shown in per cent."""
     figures = [read(result["metrics"].get(metric)) for result in results["models"].values()]
     return all(0 <= figure["value"] <= 1 for figure in figures if figure["value"] is not None)
-
-
-def read(found) -> dict:
-    """A figure, however it's written, as {"value", "low", "high", "n"}; what isn't known is None.
-
-    >>> read({"mean": 0.5, "interval": [0.4, 0.6]})
-    {'value': 0.5, 'low': 0.4, 'high': 0.6, 'n': None}
-    """
-    found = found if isinstance(found, dict) else {"value": found}
-    value = found.get("value", found.get("mean"))
-    low, high = found.get("interval") or (found.get("low"), found.get("high"))
-    return {"value": value, "low": low, "high": high, "n": found.get("n")}
-
-
-def number(value: float | None, share: bool, sign: str = "") -> str:
-    """
-    >>> number(0.412, True), number(0.05, True, "+"), number(53.26, False), number(None, True)
-    ('41.2', '+5.0', '53.3', '')
-    """
-    if value is None:
-        return ""
-    return f"{100 * value:{sign}.1f}" if share else f"{value:{sign},.{1 if abs(value) >= 10 else 2}f}"
-
-
-def cell(found, share: bool = True) -> str:
-    """`41.2 (36.1-46.3)`: a figure with its interval, a share in per cent; an interval without width is left out."""
-    value, low, high = (number(read(found)[key], share) for key in ("value", "low", "high"))
-    return value if low == high else f"{value} ({low}-{high})"
 
 
 def comparison_as_text(comparison: dict, share: bool = True) -> str:

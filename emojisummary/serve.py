@@ -20,7 +20,8 @@ from emojisummary.stage import UserError, run
 HOST = "127.0.0.1"
 LONGEST = 20_000  # characters of a text
 TOP = 50
-BODY = 8 * LONGEST  # bytes; JSON may write a character as six, a few need twelve
+UNTRAINED = ("retriever", "most-frequent")
+BODY = 12 * LONGEST + 1000  # bytes; JSON may write an emoji as \ud83c\udf54
 
 
 class Question(BaseModel):
@@ -52,12 +53,15 @@ def listen(port: int) -> socket.socket:
 
 
 def connect_ranker(name: str, settings):
-    """The model of that name. Raises UserError for one that gives no probabilities."""
+    """The model of that name. Raises UserError where there is none, or it gives no probabilities."""
     from emojisummary.artifacts import read_emoji
 
-    model = connect(name, read_emoji(settings.folder) if name in ("retriever", "most-frequent") else None, settings)
+    untrained = name in UNTRAINED
+    if not untrained and not Path(name).is_dir():
+        raise UserError(f"{name}: no such run. --model takes the folder of one like runs/demo, {' or '.join(UNTRAINED)}.")
+    model = connect(name, read_emoji(settings.folder) if untrained else None, settings)
     if not hasattr(model, "predict"):
-        raise UserError(f"{name} doesn't rank emoji. Try the folder of a run like runs/demo, `retriever` or `most-frequent`.")
+        raise UserError(f"{name} doesn't rank emoji, and so can't be tried on this page.")
     return model
 
 
@@ -78,7 +82,7 @@ def application(model, title: str, names: dict[str, str]):
 
     app = FastAPI(title="EmojiSummary", docs_url=None, redoc_url=None)
     # a page elsewhere whose name was pointed at this machine gets no answer
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost", "testserver"])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     busy = Lock()
 
     @app.middleware("http")
