@@ -1,31 +1,42 @@
-"""Stage 6: draws the curves of one or several trainings: loss, accuracy on validation texts, and which checkpoint was best.
+"""Stage 6: draws the curves of one or several trainings: loss, accuracy on validation texts, and which checkpoint was best;
+and of runs that 7_evaluate.py has judged, how few answers are wrong if only the surest ones are given.
 
     python 6_plot.py
     python 6_plot.py --runs runs/demo --runs runs/demo-llm
 
-reads   runs/<run>/model/trainer_state.json
-writes  runs/<run>/plots/training.png
+reads   runs/<run>/model/trainer_state.json, and runs/<run>/results.yaml where it's there
+writes  runs/<run>/plots/training.png, and risk_coverage.png where a model's probabilities were measured
 """
 
 from pathlib import Path
 
 from emojisummary.artifacts import fingerprint, is_stamped, stamp
-from emojisummary.plots import draw, read_history
+from emojisummary.plots import draw, draw_risk_coverage, read_curves, read_history
 from emojisummary.stage import run
 
 
 def main(settings):
     runs = [Path(name) for name in settings.runs] or [settings.folder]
     states = [folder / "model" / "trainer_state.json" for folder in runs]
+    results = [folder / "results.yaml" for folder in runs]
     histories = {str(folder): read_history(state) for folder, state in zip(runs, states, strict=True)}
-    path = settings.folder / "plots" / "training.png"
-    made_from = fingerprint(states, settings.own())
+    training, risk = (settings.folder / "plots" / name for name in ("training.png", "risk_coverage.png"))
+    write(training, states, histories, settings, lambda path: draw(histories, path, settings.smoothing))
+    curves = {}
+    for path in results:
+        curves |= read_curves(path, str(path.parent))
+    if curves:
+        write(risk, results, curves, settings, lambda path: draw_risk_coverage(curves, path))
+
+
+def write(path, sources, names, settings, draws):
+    made_from = fingerprint(sources, settings.own())
     if is_stamped(path, made_from):
         print(f"{path}: up to date")
         return
-    draw(histories, path, settings.smoothing)
+    draws(path)
     stamp(path, made_from)
-    print(f"{path}: {', '.join(histories)}")
+    print(f"{path}: {', '.join(names)}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from emojisummary.evaluation import evaluate
 from emojisummary.judging import duels_as_text, judged
 from emojisummary.models import connect
 from emojisummary.models.asked import parsing_as_text
-from emojisummary.report import examples_as_text, html, table_as_text
+from emojisummary.page import html
+from emojisummary.report import examples_as_text, table_as_text
 from emojisummary.robustness import as_text, read_cases, robustness
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
@@ -48,7 +49,7 @@ def accuracy(settings):
         results, answers = evaluate(models, rows, task, settings, files, table, dev)
         if settings.judge:
             results["judged"] = judged(connect(settings.judge, table, settings), task, answers, list(models))
-        write_text(report, html(results, answers))
+        write_text(report, html(results, answers, rows))
         write_yaml(path, results)
         stamp(path, made_from)
 

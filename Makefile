@@ -11,7 +11,7 @@ export GOMP_SPINCOUNT ?= 20000
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-llm test lint bench-gpu clean
+.PHONY: help install demo demo-llm study serve test lint bench-gpu clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ demo-llm: $(INSTALLED) ## the same with a small language model, built from scrat
 study: $(INSTALLED) ## the overfitting study: 1, 2, 3 and 5 epochs against the untuned base
 	@for stage in $(filter-out 5_% 6_% 7_%,$(STAGES)); do $(RUN) $$stage --config recipes/overfitting.yaml $(FLAGS) || exit; done
 	$(RUN) -m emojisummary.study --config recipes/overfitting.yaml $(FLAGS)
+
+serve: $(INSTALLED) ## try the model of runs/demo in the browser (FLAGS="--model runs/other --port 8001")
+	$(RUN) -m emojisummary.serve $(FLAGS)
 
 test: $(INSTALLED) ## lint and run the tests
 	$(VENV)/bin/ruff check .

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
+from emojisummary.artifacts import read_yaml
 from emojisummary.stage import UserError
 
 COLOURS = ("#0b6e99", "#c4510c", "#3d7a35", "#7b4fa3", "#8a6d00")  # told apart also by readers who see no red or green
@@ -60,14 +61,40 @@ def moving_average(points: Points, window: int) -> Points:
     return [(step, value) for (step, _), value in zip(points, means, strict=True)]
 
 
+def read_curves(results: Path, run: str) -> dict[str, Points]:
+    """The risk-coverage curve of the run's own model, from its results.yaml: {run: [(coverage, share of wrong answers), ...]}.
+
+    Nothing where the run wasn't evaluated yet, or its model gives no probabilities. Raises UserError for an unreadable file.
+    """
+    if not results.exists():
+        return {}
+    content = read_yaml(results)
+    try:
+        calibration = next(iter(content["models"].values())).get("calibration")  # the first model is the run's own
+        curve = calibration["risk_coverage"]["curve"] if calibration else []
+        points = [(float(point["coverage"]), float(point["error"])) for point in curve]
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError):
+        again = f"python 7_evaluate.py --run {Path(run).name}"
+        raise UserError(f"{results} holds no results. Delete it and make it again with: {again}") from None
+    return {run: points} if points else {}
+
+
+def draw_risk_coverage(curves: dict[str, Points], path: Path) -> None:
+    """The share of wrong answers, if only the surest answers are given, over the share of texts that are answered."""
+    plt, percent = _matplotlib()
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for (name, points), colour, dash in zip(curves.items(), cycle(COLOURS), cycle(DASHES)):
+        axes.plot(*zip(*points, strict=True), color=colour, linestyle=dash, marker="o", markersize=4, label=name)
+    axes.set(title="What silence is worth", xlabel="texts answered, the surest first", ylabel="wrong answers among them")
+    axes.set(xlim=(0, 1.02), ylim=(0, None))
+    axes.xaxis.set_major_formatter(percent(1.0))
+    axes.yaxis.set_major_formatter(percent(1.0))
+    _finish(figure, [axes], path)
+
+
 def draw(histories: dict[str, History], path: Path, smoothing: int) -> None:
     """Two panels: training and validation loss above, accuracy@1 with the best checkpoint marked below."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import PercentFormatter
-
+    plt, percent = _matplotlib()
     figure, (losses, accuracies) = plt.subplots(2, 1, figsize=(7, 7), sharex=True, layout="constrained")
     for (name, history), colour, dash in zip(histories.items(), cycle(COLOURS), cycle(DASHES)):
         losses.plot(*zip(*history.loss, strict=True), color=colour, alpha=0.25, linewidth=0.8)
@@ -85,8 +112,26 @@ def draw(histories: dict[str, History], path: Path, smoothing: int) -> None:
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8})
     losses.set(ylabel="loss (cross-entropy)", title="Training")
     accuracies.set(ylabel="accuracy@1 on validation texts", xlabel="step (updates of the weights)")
-    accuracies.yaxis.set_major_formatter(PercentFormatter(1.0))
-    for axes in (losses, accuracies):
+    accuracies.yaxis.set_major_formatter(percent(1.0))
+    _finish(figure, (losses, accuracies), path)
+
+
+def _matplotlib():
+    """pyplot, and how an axis writes shares."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import PercentFormatter
+
+    return plt, PercentFormatter
+
+
+def _finish(figure, panels, path: Path) -> None:
+    """Grid and legend, then the file, which is there as a whole or not at all."""
+    import matplotlib.pyplot as plt
+
+    for axes in panels:
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,51 +1,54 @@
-"""The results for people: a table for the terminal, and one HTML page that needs nothing but itself."""
+"""The results for people, in the terminal. What metrics there are is up to the task: whatever results.yaml holds is shown."""
 
-from pathlib import Path
-
-from emojisummary.artifacts import Row
+from emojisummary.figures import cell, number, read
 
 COLUMNS = {
     "accuracy@1": "acc@1", "accuracy@5": "acc@5", "mrr": "MRR", "macro_f1": "macro-F1", "strict": "strict", "valid": "valid",
 }  # fmt: skip
-KINDS_APART = {"neutral@1": "any gender", "subcategory@1": "subcategory"}  # acc@1 where more counts as right: for the page
-TEMPLATE = Path(__file__).with_name("report.html.jinja")
+ON_THE_PAGE = ("neutral@1", "subcategory@1")  # acc@1 where more counts as right: too wide for a terminal
 
 
 def table_as_text(results: dict) -> str:
-    """One line a model: each metric in per cent with its 95 % interval, then texts per second."""
-    lines = [["model", *COLUMNS.values(), "texts/s"]]
+    """One line a model: each metric with its 95 % interval, shares in per cent; then texts per second."""
+    columns = {name: COLUMNS.get(name, name) for name in metric_names(results) if name not in ON_THE_PAGE}
+    lines = [["model", *columns.values(), "texts/s"]]
     for name, result in results["models"].items():
-        figures = [cell(result["metrics"][metric]) for metric in COLUMNS]
-        lines.append([name, *figures, f"{result['timing']['texts_per_second']:,.0f}"])
+        figures = [cell(result["metrics"].get(metric), is_share(results, metric)) for metric in columns]
+        speed = result.get("timing", {}).get("texts_per_second")
+        lines.append([name, *figures, "" if speed is None else f"{speed:,.0f}"])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     body = ["  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    n = next(iter(results["models"].values()))["timing"]["texts"]
+    comparisons = [comparison_as_text(one, is_share(results, one["metric"])) for one in results["comparisons"]]
     calibrations = [
         calibration_as_text(name, one["calibration"]) for name, one in results["models"].items() if "calibration" in one
     ]
-    return "\n".join(
-        [
-            f"\nOn {n:,} texts, per cent with 95 % interval:",
-            *body,
-            *map(comparison_as_text, results["comparisons"]),
-            *calibrations,
-        ]
-    )
+    return "\n".join([f"\nOn {texts(results):,} texts, per cent with 95 % interval:", *body, *comparisons, *calibrations])
 
 
-def cell(figure: dict) -> str:
-    """`41.2 (36.1-46.3)`: a share in per cent with its interval; an interval without width is left out."""
-    value, low, high = (f"{100 * figure[key]:.1f}" for key in ("value", "low", "high"))
-    return value if low == high else f"{value} ({low}-{high})"
+def texts(results: dict) -> int:
+    """The number of texts behind the figures."""
+    first = next(iter(results["models"].values()))
+    return max([read(found)["n"] or 0 for found in first["metrics"].values()], default=0)
 
 
-def comparison_as_text(comparison: dict) -> str:
-    difference = comparison["difference"]
-    value, low, high = (f"{100 * difference[key]:+.1f}" for key in ("value", "low", "high"))
-    name, control = comparison["model"], comparison["control"]
-    p = comparison["mcnemar"]["p"]
-    metric, n = comparison["metric"], difference["n"]
-    return f"{name} - {control}, {metric}: {value} points ({low} to {high}), n = {n}, McNemar p = {p:.2g}"
+def metric_names(results: dict) -> list[str]:
+    """All metrics that any model has: those of `COLUMNS` first, the others in their order."""
+    there = dict.fromkeys(name for result in results["models"].values() for name in result["metrics"])
+    return [name for name in COLUMNS if name in there] + [name for name in there if name not in COLUMNS]
+
+
+def is_share(results: dict, metric: str) -> bool:
+    """Whether all models' values of a metric lie in 0..1, and so are shown in per cent."""
+    figures = [read(result["metrics"].get(metric)) for result in results["models"].values()]
+    return all(0 <= figure["value"] <= 1 for figure in figures if figure["value"] is not None)
+
+
+def comparison_as_text(comparison: dict, share: bool = True) -> str:
+    difference = read(comparison["difference"])
+    value, low, high = (number(difference[key], share, "+") for key in ("value", "low", "high"))
+    name, control, metric = comparison["model"], comparison["control"], comparison["metric"]
+    text = f"{name} - {control}, {metric}: {value}{' points' if share else ''} ({low} to {high}), n = {difference['n']}"
+    return text + (f", McNemar p = {comparison['mcnemar']['p']:.2g}" if comparison.get("mcnemar") else "")
 
 
 def calibration_as_text(name: str, found: dict) -> str:
@@ -63,23 +66,24 @@ def examples_as_text(results: dict) -> str:
     names = list(results["models"])
     lines = ["", "  ".join(names) + "  accepted  text"]
     for example in results["examples"]:
-        given = "  ".join(example[name][0] for name in names)
+        answers = "  ".join(given(example.get(name))[0] for name in names)
         text = " / ".join(example["text"].split("\n"))
-        lines.append(f"{given}  ({' '.join(example['answers'])})  {text if len(text) <= 100 else text[:99] + '…'}")
+        lines.append(f"{answers}  ({' '.join(gold(example))})  {text if len(text) <= 100 else text[:99] + '…'}")
     return "\n".join(lines) + "\n"
 
 
-def html(results: dict, answers: list[Row]) -> str:
-    """The page: table, comparisons, and all answers, searchable. Texts are escaped."""
-    from jinja2 import Environment
+def given(answer) -> tuple[str, float | None]:
+    """A model's answer to a text, a pair or the answer alone, as (answer, probability or None).
 
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
-        results=results,
-        answers=answers,
-        columns=COLUMNS | KINDS_APART,
-        cell=cell,
-        comparison=comparison_as_text,
-        calibration=calibration_as_text,
-    )
+    >>> given(["🍔", 0.6]), given("Once upon a time"), given(None)
+    (('🍔', 0.6), ('Once upon a time', None), ('', None))
+    """
+    if isinstance(answer, list | tuple):
+        return str(answer[0]), answer[1] if len(answer) > 1 else None
+    return "" if answer is None else str(answer), None
+
+
+def gold(answer: dict) -> list[str]:
+    """The accepted answers of an answered text: none, one, or a list of them."""
+    accepted = answer.get("answers") or []
+    return [accepted] if isinstance(accepted, str) else [str(one) for one in accepted]

@@ -357,9 +357,16 @@ class Inference(Section):
     """no fitting emoji where the best one's probability is below"""
 
 
+class Serve(Section):
+    model: str | None = None
+    """folder of a run, `retriever` or `most-frequent`; this run if not given"""
+    port: int = Field(ge=1, le=65535)
+    """where the page to try a model is found on this machine: http://127.0.0.1:<port>"""
+
+
 SECTIONS = {
     "emoji": Emoji, "generate": Generate, "validate": Validate, "combine": Combine, "train": Train, "study": Study,
-    "plot": Plot, "evaluate": Evaluate, "inference": Inference,
+    "plot": Plot, "evaluate": Evaluate, "inference": Inference, "serve": Serve,
 }  # fmt: skip
 
 

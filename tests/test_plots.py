@@ -2,8 +2,9 @@ import json
 import struct
 
 import pytest
+import yaml
 
-from emojisummary.plots import History, draw, moving_average, read_history
+from emojisummary.plots import History, draw, draw_risk_coverage, moving_average, read_curves, read_history
 from emojisummary.stage import UserError
 
 LOG = [
@@ -111,3 +112,54 @@ def test_more_runs_than_colours_are_all_drawn(tmp_path):
     runs.popitem()
     draw(runs, tmp_path / "six.png", smoothing=5)
     assert (tmp_path / "seven.png").read_bytes() != (tmp_path / "six.png").read_bytes()
+
+
+# --- risk over coverage ---
+
+CURVE = [{"coverage": 0.5, "confidence": 0.9, "error": 0.25}, {"coverage": 1, "confidence": 0.1, "error": 0.5}]
+CALIBRATED = {"metrics": {}, "calibration": {"risk_coverage": {"area": 0.3, "curve": CURVE}}}
+
+
+def results(folder, models):
+    path = folder / "results.yaml"
+    path.write_text(models if isinstance(models, str) else yaml.safe_dump({"models": models}, sort_keys=False))
+    return path
+
+
+def test_the_curve_of_the_run_s_own_model_is_read(tmp_path):
+    other = {"metrics": {}, "calibration": {"risk_coverage": {"curve": CURVE[:1]}}}
+    path = results(tmp_path, {"runs/demo": CALIBRATED, "a control": other})
+    assert read_curves(path, "runs/demo") == {"runs/demo": [(0.5, 0.25), (1, 0.5)]}
+
+
+def test_a_run_without_results_or_without_probabilities_has_no_curve(tmp_path):
+    assert read_curves(tmp_path / "results.yaml", "runs/demo") == {}
+    assert read_curves(results(tmp_path, {"runs/demo": {"metrics": {}}, "a control": CALIBRATED}), "runs/demo") == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "models: {}", "models: 5", "models: {a: 5}", "models: {a: {calibration: {b: 1}}}", "models: {a: {calibration: 5}}"],
+)
+def test_results_that_are_none_are_named(content, tmp_path):
+    with pytest.raises(UserError, match="results.yaml.*python 7_evaluate.py --run demo"):
+        read_curves(results(tmp_path, content), "runs/demo")
+
+
+def test_curves_of_several_runs_are_drawn(tmp_path):
+    path = tmp_path / "plots" / "risk_coverage.png"
+    draw_risk_coverage({f"run {n}": [(0.1, 0), (1, 0.1 * n)] for n in range(7)}, path)
+    assert min(png_size(path)) > 800
+    assert [p.name for p in path.parent.iterdir()] == ["risk_coverage.png"]
+
+
+def test_stage_6_draws_what_there_is(world):
+    world.path("model").mkdir(parents=True)
+    world.path("model/trainer_state.json").write_text(json.dumps({"log_history": LOG, "best_global_step": 20}))
+    first = world("6_plot").stdout
+    assert [p.name for p in world.path("plots").glob("*.png")] == ["training.png"]
+    results(world.path(), {str(world.path()): CALIBRATED})
+    again = world("6_plot").stdout
+    assert sorted(p.name for p in world.path("plots").glob("*.png")) == ["risk_coverage.png", "training.png"]
+    assert "up to date" not in first
+    assert [line.endswith("up to date") for line in again.splitlines()] == [True, False]

@@ -25,7 +25,6 @@ RELATIONS = (
     "a teacher and a pupil", "a customer and a shopkeeper", "strangers on a train", "a doctor and a patient",
     "a grandparent and a grandchild",
 )  # fmt: skip
-NOTHING = ("—", 0.0)  # the answer of a model that was asked in words and gave no emoji
 LONGEST = 2000  # characters
 NOTHING = ("—", 0.0)  # the answer of a model that was asked in words and gave no emoji
 DEEPEST = 50  # how far down a ranking the mean reciprocal rank looks; a gold answer behind it counts as not found
