@@ -19,7 +19,7 @@ MISSES = 10
 COLOURS = 5  # of models; a sixth model gets the first one's, hollow
 FACTS = ("language", "form", "category")  # of texts, to choose from
 KNOWN = {"metrics", "timing", "groups", "confusions", "never_predicted", "calibration"}  # what has a place of its own
-KNOWN_OF_ALL = {"models", "comparisons", "examples", "made"}
+KNOWN_OF_ALL = {"task", "columns", "numbers", "models", "comparisons", "examples", "made"}
 TITLES = {"mrr": "MRR", "macro_f1": "macro-F1", "neutral@1": "any gender", "subcategory@1": "subcategory"}
 MEANING = {
     "accuracy@1": "the first answer is an accepted one",

@@ -2,15 +2,11 @@
 
 from emojisummary.figures import cell, number, read
 
-COLUMNS = {
-    "accuracy@1": "acc@1", "accuracy@5": "acc@5", "mrr": "MRR", "macro_f1": "macro-F1", "strict": "strict", "valid": "valid",
-}  # fmt: skip
-ON_THE_PAGE = ("neutral@1", "subcategory@1")  # acc@1 where more counts as right: too wide for a terminal
 
 
 def table_as_text(results: dict) -> str:
     """One line a model: each metric with its 95 % interval, shares in per cent; then texts per second."""
-    columns = {name: COLUMNS.get(name, name) for name in metric_names(results) if name not in ON_THE_PAGE}
+    columns = results.get("columns") or {name: name for name in metric_names(results)}  # the others are for the page
     lines = [["model", *columns.values(), "texts/s"]]
     for name, result in results["models"].items():
         figures = [cell(result["metrics"].get(metric), is_share(results, metric)) for metric in columns]
@@ -32,13 +28,16 @@ def texts(results: dict) -> int:
 
 
 def metric_names(results: dict) -> list[str]:
-    """All metrics that any model has: those of `COLUMNS` first, the others in their order."""
+    """All metrics that any model has: those of the task's table first, the others in their order."""
     there = dict.fromkeys(name for result in results["models"].values() for name in result["metrics"])
-    return [name for name in COLUMNS if name in there] + [name for name in there if name not in COLUMNS]
+    first = [name for name in results.get("columns", {}) if name in there]
+    return first + [name for name in there if name not in first]
 
 
 def is_share(results: dict, metric: str) -> bool:
-    """Whether all models' values of a metric lie in 0..1, and so are shown in per cent."""
+    """Whether a metric is shown in per cent: the task says which ones are no shares; else all values that lie in 0..1."""
+    if "numbers" in results:
+        return metric not in results["numbers"]
     figures = [read(result["metrics"].get(metric)) for result in results["models"].values()]
     return all(0 <= figure["value"] <= 1 for figure in figures if figure["value"] is not None)
 

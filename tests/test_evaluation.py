@@ -61,7 +61,7 @@ OURS, FREQUENT = RESULTS["models"]["ours"], RESULTS["models"]["most-frequent"]
 
 def test_without_table_and_dev_it_measures_what_needs_neither():
     results, answers = evaluated()
-    assert list(results) == ["models", "comparisons", "examples", "made"]
+    assert list(results) == ["task", "columns", "numbers", "models", "comparisons", "examples", "made"]
     assert list(results["models"]) == ["ours", "most-frequent"]
     for model in results["models"].values():
         assert list(model) == ["metrics", "timing", "groups", "confusions", "never_predicted"]
