@@ -29,6 +29,8 @@ STAGES = 1_emoji.py 2_generate.py 3_validate.py 4_combine.py 4_combine_eval.py 5
 
 # TASK=combination, chat, story or gpt2: the same stages learn something else, by recipes/$(TASK).yaml
 RECIPE = $(if $(TASK),--config recipes/$(TASK).yaml)
+# LIMIT=20: all emoji, but so few rows of each file
+FEW = $(if $(LIMIT),--limit $(LIMIT))
 
 demo: $(INSTALLED) ## all stages into runs/demo, then the results (TASK=story: another task; FLAGS="--limit 300 --run small": a quick look)
 	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage $(RECIPE) $(FLAGS) || exit; done
@@ -37,8 +39,9 @@ demo-llm: $(INSTALLED) ## the same with a small language model, built from scrat
 	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/tiny.yaml $(FLAGS) || exit; done
 
 study: $(INSTALLED) ## the overfitting study: 1, 2, 3 and 5 epochs against the untuned base
-	@for stage in $(filter-out 5_% 6_% 7_%,$(STAGES)); do $(RUN) $$stage --config recipes/overfitting.yaml $(FLAGS) || exit; done
-	$(RUN) -m emojisummary.study --config recipes/overfitting.yaml $(FLAGS)
+	$(RUN) 1_emoji.py --config recipes/overfitting.yaml $(FLAGS)
+	@for stage in $(filter 2_% 3_% 4_%,$(STAGES)); do $(RUN) $$stage --config recipes/overfitting.yaml $(FEW) $(FLAGS) || exit; done
+	$(RUN) -m emojisummary.study --config recipes/overfitting.yaml $(FEW) $(FLAGS)
 
 serve: $(INSTALLED) ## try the model of runs/demo in the browser (FLAGS="--model runs/other --port 8001")
 	$(RUN) -m emojisummary.serve $(FLAGS)

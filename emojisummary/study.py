@@ -69,6 +69,8 @@ def train(epochs, settings) -> Path:
     recipe, _ = take_recipe(sys.argv[1:])
     command = [sys.executable, str(ROOT / "5_train.py"), *(["--config", recipe] if recipe else [])]
     command += ["--runs_folder", settings.runs_folder, "--run", folder.name, "--num_train_epochs", str(epochs)]
+    if settings.limit:
+        command += ["--limit", str(settings.limit), "--eval_rows", str(settings.limit)]
     done = subprocess.run(command, check=False)
     if done.returncode:
         raise UserError(f"The training of {epochs} epochs stopped; the same command goes on with it.")

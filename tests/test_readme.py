@@ -38,7 +38,8 @@ def test_a_python_command_works(finished, tmp_path, command):
         assert "--run" in stage.stdout
         return
     (tmp_path / "texts.jsonl").write_text('{"text": "pizza"}\n')
-    flags = [str(tmp_path / flag) if flag.endswith(".jsonl") else flag for flag in flags]
+    (tmp_path / "my.csv").write_text("text,answers\nwoof,🐶\n")
+    flags = [str(tmp_path / flag) if flag.endswith((".jsonl", ".csv")) else flag for flag in flags]
     finished(script.removesuffix(".py"), *flags)
 
 
