@@ -59,19 +59,19 @@ def _one_of(signs: list[str]) -> str:
 
 def _escape(sign: str) -> str:
     code = ord(sign)
-    if 0x20 < code < 0x7F and sign not in '"\\[]^-':
+    if sign.isascii() and sign.isalnum():
         return sign
     return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
 
 
 def schema(emoji: list[str], least: int = 1, most: int = 1) -> dict:
-    """A JSON schema for {"emoji": "🍕"}, or for {"emoji": ["🍕", "🍺"]} with `least` to `most` of them.
+    """A JSON schema for {"emoji": "🍕"}, or for {"emoji": ["🍕", "🍺"]} with `least` to `most` of them, repeats not ruled out.
 
     >>> schema(["🍕", "🍺"])["properties"]
     {'emoji': {'enum': ['🍕', '🍺']}}
     """
     one = {"enum": list(emoji)}
-    several = {"type": "array", "items": one, "minItems": least, "maxItems": most, "uniqueItems": True}
+    several = {"type": "array", "items": one, "minItems": least, "maxItems": most}
     return {
         "type": "object",
         "properties": {"emoji": one if (least, most) == (1, 1) else several},

@@ -3,7 +3,6 @@
 from emojisummary.figures import cell, number, read
 
 
-
 def table_as_text(results: dict) -> str:
     """One line a model: each metric with its 95 % interval, shares in per cent; then texts per second."""
     columns = results.get("columns") or {name: name for name in metric_names(results)}  # the others are for the page

@@ -112,7 +112,7 @@ class Scorer:
     def _edges(self, prompts, negligible: float):
         """Log-probabilities of all edges, shape (prompts, edges), and whether they are the model's own, or even shares."""
         walk = Walk(self.model, prompts, self.even)
-        least = walk.fill(self.levels[0]) + log(negligible / len(self.trie.inner)) if negligible else -inf
+        least = walk.fill(self.levels[0]) + (log(negligible / len(self.trie.inner)) if negligible else -inf)
         for level in self.levels[1:]:
             chosen, enough = walk.choose(level, least)
             if not chosen.numel():

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 
 from emojisummary.artifacts import read_yaml
-from emojisummary.chat import answer_ids, prompt_ids
+from emojisummary.chat import answer_ids, prompt_ids, short_answers
 from emojisummary.decoding import Trie
 from emojisummary.emojis import Lookup
 from emojisummary.models.ranker import Ranker
@@ -58,23 +58,33 @@ class LanguageModel(Ranker):
     @cached_property
     def scorer(self) -> Scorer:
         """Scores emoji right behind the prompt."""
-        return self._scorer({emoji: self.answer(emoji) for emoji in self.every})
+        return self._scorer(self.spellings)
 
     @cached_property
     def next_scorer(self) -> Scorer:
         """Scores emoji behind another one; some tokenizers write them otherwise there."""
         first = self.every[0]
-        before = self.answer(first)
+        before = self.spellings[first]
         sequences = {}
+        together = self._spelled([first + emoji for emoji in self.every])
         for emoji in self.every:
-            both = self.answer(first + emoji)
+            both = together[first + emoji]
             follows = both[: len(before)] == before and len(both) > len(before)
-            sequences[emoji] = both[len(before) :] if follows else self.answer(emoji)
+            sequences[emoji] = both[len(before) :] if follows else self.spellings[emoji]
         return self._scorer(sequences)
 
     @cached_property
     def answer_trie(self) -> Trie:
-        return Trie([self.answer(emoji) for emoji in self.emoji], self.tokenizer.eos_token_id)
+        return Trie([self.spellings[emoji] for emoji in self.emoji], self.tokenizer.eos_token_id)
+
+    @cached_property
+    def spellings(self) -> dict[str, list[int]]:
+        """The tokens of each emoji as an answer, without the end token."""
+        return self._spelled(self.every)
+
+    def _spelled(self, texts: list[str]) -> dict[str, list[int]]:
+        tokens = short_answers(self.tokenizer, self.task.chat("text"), texts)
+        return {text: ids[:-1] for text, ids in zip(texts, tokens, strict=True)}
 
     def _scorer(self, sequences: dict[str, list[int]]) -> Scorer:
         """For the emoji that may be given, and the longer ones that begin with one of them."""
