@@ -16,22 +16,23 @@ from emojisummary.training.gguf_file import check_convertible, pre_tokenizer, re
 from emojisummary.training.modelfile import ollama_template, with_values
 from emojisummary.training.parity import by_llama_cpp, by_transformers, compare, gate
 from emojisummary.training.tiny import train_tokenizer
-from tests.tiny_base import EMOJI, ROWS, save_base, settings, train
+from tests.tiny_base import EMOJI, ROWS, settings, train
 
 pytest.importorskip("xllamacpp", reason="no llama.cpp to ask", exc_type=ImportError)
 
 TEXTS = [row["text"] for row in ROWS]
 CHATS = [TASKS["summary"].chat(text) for text in TEXTS[:12]]
 LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+BATCHES = ("--per_device_train_batch_size", "8")
 FLAGS = ("--run", "small", "--gguf_type", "f16", "--parity.prompts", "20")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run whose adapter has been trained for a while, so that its answers aren't close calls."""
-    folder = tmp_path_factory.mktemp("runs") / "small"
-    base = save_base(tmp_path_factory.mktemp("base"))
-    metrics = train(folder, "--base", str(base), "--r", "16", "--num_train_epochs", "12")
+    """An adapter beside a base that has learned already to tell texts apart: its answers differ, and aren't close calls."""
+    folder, base = tmp_path_factory.mktemp("runs") / "small", tmp_path_factory.mktemp("base")
+    train(base, "--base", "tiny", "--num_train_epochs", "12", *BATCHES)
+    metrics = train(folder, "--base", str(base / "model"), "--r", "16", "--num_train_epochs", "2", *BATCHES)
     write_csv(folder / "training_data.csv", ("text", "answer"), ROWS)
     write_yaml(folder / "model" / "made.yaml", {"command": "5_train.py", "metrics": metrics, "versions": {"torch": "2"}})
     return folder
@@ -41,6 +42,7 @@ def test_what_is_exported_answers_as_it_did_in_training(run, capsys):
     export = Export(run / "model", settings(*FLAGS), TEXTS, "test")
     export.make(["ollama"])
     names = {path.name for path in export.folder.iterdir()}
+    assert len({said.answer for said in export.trained}) > 3, "always the same answer: nothing to compare"
     assert {"merged", "small-f16.gguf", "Modelfile", "README.md", "merged.parity.yaml"} <= names
     assert "same prompt 1, same tokens 1, same answer" in capsys.readouterr().out
     written = (export.folder / "Modelfile").read_text()
@@ -78,7 +80,7 @@ def save_like_llama_3(folder, tied=False):
             "original_max_position_embeddings": 64}  # fmt: skip
     config = LlamaConfig(
         vocab_size=448, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=512, rope_parameters=rope, tie_word_embeddings=tied, initializer_range=0.3,
+        max_position_embeddings=512, rope_parameters=rope, tie_word_embeddings=tied, initializer_range=0.2,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
@@ -94,7 +96,7 @@ def test_a_model_in_the_shape_of_llama_3_is_the_same_in_llama_cpp(tmp_path, kind
     ours = by_transformers(load_model(tmp_path), tokenizer, CHATS)
     report = compare(ours, by_llama_cpp(tmp_path / "model.gguf", tokenizer, CHATS))
     assert report["same prompt"] == report["same tokens"] == 1
-    assert report["first token differs by"] < (0.01 if kind == "f16" else 0.1)
+    assert report["first token differs by"] < (0.002 if kind == "f16" else 0.03)
 
 
 def test_frequencies_for_long_contexts_are_those_of_transformers(tmp_path):
