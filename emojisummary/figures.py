@@ -53,6 +53,8 @@ def plainly(value) -> str:
         return ", ".join(f"{key}: {plainly(one)}" for key, one in value.items()) or "–"
     if isinstance(value, list | tuple):
         return ", ".join(map(plainly, value)) or "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.10g}"
     return "–" if value is None else str(value)

@@ -85,7 +85,7 @@ def draw_risk_coverage(curves: dict[str, Points], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for (name, points), colour, dash in zip(curves.items(), cycle(COLOURS), cycle(DASHES)):
         axes.plot(*zip(*points, strict=True), color=colour, linestyle=dash, marker="o", markersize=4, label=name)
-    axes.set(title="What silence is worth", xlabel="texts answered, the surest first", ylabel="wrong answers among them")
+    axes.set(title="Answering only when sure", xlabel="texts answered, the surest first", ylabel="wrong answers among them")
     axes.set(xlim=(0, 1.02), ylim=(0, None))
     axes.xaxis.set_major_formatter(percent(1.0))
     axes.yaxis.set_major_formatter(percent(1.0))

@@ -62,7 +62,7 @@ class Scorer:
         self.begin = torch.tensor(steps)
         self.whole = torch.tensor(steps + endings)
         self.stop = number[0, trie.end_token]
-        self.longer = torch.tensor(trie.longer()).reshape(-1, 2)
+        self.longer = torch.tensor(trie.longer(), dtype=torch.long).reshape(-1, 2)
 
     def __call__(self, prompts: list[list[int]]):
         """How likely each wanted emoji is as the whole answer: log-probabilities of shape (prompts, wanted) that sum to 1."""
