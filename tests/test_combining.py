@@ -63,6 +63,7 @@ def combine(folder, *flags, validation="something else entirely"):
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     write_yaml(folder / "validation.yaml", [{"text": validation, "answers": "😀"}])
+    write_yaml(folder / "r" / "emoji_data.yaml", {"😀": {}, "🍔": {}})
     flags = ["--runs_folder", str(folder), "--run", "r", "--validation_set", str(folder / "validation.yaml"), *flags]
     script.main(read_settings("combine", flags))
     return read_csv(folder / "r" / "training_data.csv", ("id", "text", "answer", "votes", "also"))

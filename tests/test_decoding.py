@@ -288,11 +288,11 @@ def test_labels_are_the_answer_and_the_end_of_turn():
 
 
 def test_training_and_use_render_the_same_prompt():
-    from emojisummary.training.llm import IGNORED, to_dataset
+    from emojisummary.training.labels import IGNORED, to_dataset
 
     tokenizer = byte_level()
     student = LanguageModel("x", llama(len(tokenizer)), tokenizer, TASK, EMOJI, max_length=50)
-    row = to_dataset([{"text": "a long text " * 30, "answer": "🐶"}], student)[0]
+    row = to_dataset([(TASK.chat("a long text " * 30), "🐶")], student)[0]
     prompt = fit(prompt_ids(tokenizer, TASK.chat("a long text " * 30)), 50)
     learned = [id for id in row["labels"] if id != IGNORED]
     assert row["input_ids"][: len(prompt)] == prompt

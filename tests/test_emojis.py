@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from emojisummary.emojis import COLUMNS, VS16, ZWJ, Lookup, by_rank, plain, read_tables
+from emojisummary.emoji_files import COLUMNS
+from emojisummary.emojis import VS16, ZWJ, Lookup, by_rank, plain, read_tables
 from emojisummary.stage import UserError
 
 DATA = Path(__file__).parent.parent / "data"

@@ -7,10 +7,11 @@ import yaml
 
 from emojisummary import fine_tune, generate_emoji
 from emojisummary.artifacts import read_csv
-from tests.conftest import ROOT, World
+from tests.conftest import ROOT, World, run_here
 
 STAGES = ["1_emoji", "2_generate", "3_validate", "4_combine", "4_combine_eval", "5_train", "6_plot", "7_evaluate"]
 SIZE = {"num_train_epochs": 1, "evaluations": 1, "eval_rows": 4, "tiny": {"vocab_size": 600, "hidden_size": 32}}
+MODELS = {"combination": ["most-frequent"], "chat": [], "story": ["untuned"], "gpt2": ["most-frequent"]}
 ASKED = {
     "combination": "Let's go dancing tonight.",
     "chat": "How do I install Python on my computer?",
@@ -19,9 +20,11 @@ ASKED = {
 }
 
 
-def make(task, folder, **changes) -> World:
+def make(task, folder) -> World:
     recipe = yaml.safe_load((ROOT / "recipes" / f"{task}.yaml").read_text())
-    recipe |= {"runs_folder": str(folder / "runs"), "evaluate": recipe["evaluate"] | {"resamples": 100}} | changes
+    recipe |= {"runs_folder": str(folder / "runs"), "evaluate": {"models": MODELS[task], "resamples": 100}}
+    recipe["validate"] = recipe["validate"] | {"graders": ["rules"], "canaries": 0}
+    recipe["combine"] = recipe.get("combine", {}) | {"quorum": 1}
     recipe["train"] = recipe["train"] | SIZE | {"tiny": recipe["train"]["tiny"] | SIZE["tiny"]}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True))
     return World(folder, recipe["run"])
@@ -31,38 +34,48 @@ def make(task, folder, **changes) -> World:
 def test_a_task_goes_through_all_stages_and_answers(task, tmp_path):
     world = make(task, tmp_path)
     for stage in STAGES:
-        limit = ["--limit", "8"] if stage in ("5_train", "7_evaluate") else ["--limit", "200"] if task == "gpt2" else []
-        done = world(stage, *(limit if stage != "1_emoji" else []))
+        limit = {"5_train": "8", "7_evaluate": "2"}.get(stage, "200" if task == "gpt2" else "")
+        done = world(stage, *(["--limit", limit] if limit and stage != "1_emoji" else []))
     results = yaml.safe_load(world.path("results.yaml").read_text())
     student = results["models"][str(world.path())]
     assert set(results["columns"]) <= student["metrics"].keys()
-    assert "runs" in done.stdout
+    assert list(results["models"])[1:] == MODELS[task]
+    assert all(heading in done.stdout for heading in results["columns"].values())
     assert world.path("report.html").stat().st_size > 1000
     assert world("7_evaluate_inference", ASKED[task]).stdout.strip()
+    if task == "story":
+        assert student["notes"]["bleu_signature"].startswith("nrefs:5")
+        assert "takes three emoji" in world("7_evaluate_inference", "🦔 castle", code=1).stderr
+        assert "--student llm" in world("5_train", "--student", "retriever", code=1).stderr
+    if task == "combination":
+        check_assignment(world)
 
 
-def test_the_tasks_of_one_run_are_measured_against_its_own_untuned_base(tmp_path):
-    world = make("story", tmp_path)
-    for stage in STAGES[:-2]:
-        world(stage, *(["--limit", "6"] if stage == "5_train" else []))
-    world("7_evaluate", "--models", "untuned", "--limit", "3")
-    results = yaml.safe_load(world.path("results.yaml").read_text())
-    assert list(results["models"]) == [str(world.path()), "untuned"]
-    assert results["models"]["untuned"]["notes"]["bleu_signature"].startswith("nrefs:")
-    assert "takes three emoji" in world("7_evaluate_inference", "🦔 castle", code=1).stderr
-
-
-def test_the_assignment_is_one_report(tmp_path):
-    world = make("combination", tmp_path)
-    for stage in STAGES[:-2]:
-        world(stage, *(["--limit", "40"] if stage == "5_train" else []))
+def check_assignment(world):
     printed = world("7_evaluate", "--suite", "assignment").stdout
     result = yaml.safe_load(world.path("assignment.yaml").read_text())
     assert [len(result[part]) >= 5 for part in ("known", "novel", "edge")] == [True] * 3
     assert all("learned" in entry for entry in result["known"])
-    assert set(result["novel"][0]["others"]) == {"retriever", "most-frequent"}
+    assert set(result["novel"][0]["others"]) == {"most-frequent"}
     for title in ("Known prompts", "Novel prompts", "Edge cases"):
         assert title in printed
+
+
+def test_the_study_compares_epochs_with_the_untuned_base(tmp_path):
+    world = make("combination", tmp_path)
+    for stage in STAGES[:5]:
+        world(stage)
+    recipe = ["--config", str(tmp_path / "recipe.yaml"), "--epochs", "[1, 2]", "--limit", "3"]
+    done = run_here([str(ROOT / "emojisummary" / "study.py"), *recipe])
+    assert done.returncode == 0, done.stdout + done.stderr
+    study = yaml.safe_load(world.path("study.yaml").read_text())
+    assert list(study["epochs"]) == [0, 1, 2]
+    assert study["epochs"][0]["kl_to_base"] == 0
+    assert all(study["epochs"][epochs]["kl_to_base"] > 0 for epochs in (1, 2))
+    assert study["recommended"] in (1, 2)
+    page = world.path("study.md").read_text()
+    assert str(study["epochs"][2]["validation_loss"]) in page
+    assert world.path("plots/overfitting.png").stat().st_size > 1000
 
 
 def test_the_held_out_conversations_are_not_learned(tmp_path):
@@ -85,10 +98,3 @@ def test_emoji_from_their_names_in_python(tmp_path):
     assert sorted(model.emoji) == sorted(one for one, _ in emoji)
     assert model.model.config.model_type == "gpt2"
     assert generate_emoji("dog face", run=str(tmp_path / "names")) in model.emoji
-
-
-def test_a_retriever_cannot_learn_to_tell_stories(tmp_path):
-    world = make("story", tmp_path)
-    for stage in STAGES[:5]:
-        world(stage)
-    assert "--student llm" in world("5_train", "--student", "retriever", code=1).stderr

@@ -10,10 +10,12 @@ from emojisummary.models.llm import LanguageModel
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.training.beam import PlainLanguageModel
-from emojisummary.training.labels import IGNORED, check, check_emoji, pieces_of, shown, to_dataset
+from emojisummary.training.labels import IGNORED, check, check_emoji, lessons_of, pieces_of, shown, to_dataset
 from emojisummary.training.tiny import build_tiny
 from emojisummary.training.watch import StopsOnCtrlC, disk_need, duration, memory_explained, rehearse_saving
 from tests.tiny_base import EMOJI, ROWS, VALIDATION, settings
+
+LESSONS = lessons_of(ROWS, TASKS["summary"])
 
 
 @pytest.fixture(scope="module")
@@ -24,24 +26,24 @@ def student():
 
 
 def test_only_the_answer_and_the_end_of_turn_are_learned(student):
-    dataset = to_dataset(ROWS, student)
-    check(dataset, ROWS, student.tokenizer)
+    dataset = to_dataset(LESSONS, student)
+    check(dataset, LESSONS, student.tokenizer)
     for row, labels in zip(ROWS, dataset["labels"], strict=True):
         assert student.tokenizer.decode([token for token in labels if token != IGNORED]) == row["answer"] + "<|end|>"
 
 
 def test_labels_that_hold_more_or_less_than_the_answer_are_refused(student):
-    dataset = to_dataset(ROWS, student)
+    dataset = to_dataset(LESSONS, student)
     wrong = dataset.map(lambda row: {"labels": [*row["labels"][:-1], IGNORED]})
     with pytest.raises(UserError, match="not the answer with the end of turn"):
-        check(wrong, ROWS, student.tokenizer)
+        check(wrong, LESSONS, student.tokenizer)
     prompt_too = dataset.map(lambda row: {"labels": row["input_ids"]})
     with pytest.raises(UserError, match="not the answer with the end of turn"):
-        check(prompt_too, ROWS, student.tokenizer)
+        check(prompt_too, LESSONS, student.tokenizer)
 
 
 def test_the_first_rows_are_shown_with_the_learned_part_marked(student):
-    text = shown(to_dataset(ROWS, student), student.tokenizer)
+    text = shown(to_dataset(LESSONS, student), student.tokenizer)
     assert "▶🍕◀ ▶<|end|>◀" in text
     assert "▶<|assistant|>◀" not in text
 
