@@ -11,6 +11,7 @@ from pathlib import Path
 from emojisummary.artifacts import Row, read_csv
 from emojisummary.emojis import Lookup, Table
 from emojisummary.models.ranker import Ranker
+from emojisummary.tasks import TASKS
 from emojisummary.training.rows import training_rows
 
 # Chosen on the validation set's part `dev`: smoothing from 0.0003 to 0.03, also_weight 0 or 0.3. Priors don't help,
@@ -40,7 +41,7 @@ class Linear(Ranker):
     @classmethod
     def trained_on(cls, path: Path, table: Table) -> "Linear":
         """Trained on a CSV with `text` and `answer`. Raises UserError where there's none."""
-        rows, _ = training_rows(read_csv(path, ("text", "answer"), "python 4_combine.py"), Lookup(table))
+        rows, _ = training_rows(read_csv(path, ("text", "answer"), "python 4_combine.py"), TASKS["summary"], Lookup(table))
         return cls(rows, list(table))
 
     def probabilities(self, texts: list[str]):
