@@ -99,7 +99,12 @@ def inputs(settings):
 
 def connected(settings, table):
     """The run's student and the controls, by name."""
-    return {name: connect(name, table, settings) for name in dict.fromkeys([str(settings.folder), *settings.models])}
+    models = {name: connect(name, table, settings) for name in dict.fromkeys([str(settings.folder), *settings.models])}
+    needs = TASKS[settings.task].needs
+    for name, model in models.items():
+        if not hasattr(model, needs):
+            raise UserError(f"{name} can't {needs}, and so can't be compared in the task {settings.task}.")
+    return models
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def test_a_task_goes_through_all_stages_and_answers(task, tmp_path):
     if task == "story":
         assert student["notes"]["bleu_signature"].startswith("nrefs:5")
         assert "takes three emoji" in world("7_evaluate_inference", "🦔 castle", code=1).stderr
+        assert "most-frequent can't write" in world("7_evaluate", "--models", "most-frequent", code=1).stderr
         assert "--student llm" in world("5_train", "--student", "retriever", code=1).stderr
     if task == "combination":
         check_assignment(world)

@@ -33,6 +33,7 @@ class Task:
     compared: ClassVar[tuple[str, ...]]  # the metrics in which models are compared with each other
     aspects: ClassVar[dict[str, str]] = {}  # what a judge is asked about two models' answers, by name
     ranks: ClassVar[bool] = False  # whether the answer is a ranking of all emoji
+    needs: ClassVar[str] = "write"  # what a model must be able to do to be asked: `rank`, `combine` or `write`
     in_training: str | None = None  # the metric that chooses the best checkpoint; None: the validation loss
 
     # --- what is written ---

@@ -32,6 +32,7 @@ class Combination(Summary):
     numbers = ("length",)
     compared = ("set_f1", "first")
     ranks = False
+    needs = "combine"
     in_training = "set_f1"
 
     def request(self, topic: Row) -> Messages:

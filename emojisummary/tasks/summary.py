@@ -40,6 +40,7 @@ class Summary(Task):
     }  # fmt: skip
     compared = ("accuracy@1", "accuracy@5")
     ranks = True
+    needs = "rank"
     in_training = "accuracy@1"
 
     def topics(
