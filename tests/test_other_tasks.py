@@ -11,12 +11,11 @@ from tests.conftest import ROOT, World, run_here
 
 STAGES = ["1_emoji", "2_generate", "3_validate", "4_combine", "4_combine_eval", "5_train", "6_plot", "7_evaluate"]
 SIZE = {"num_train_epochs": 1, "evaluations": 1, "eval_rows": 4, "tiny": {"vocab_size": 600, "hidden_size": 32}}
-MODELS = {"combination": ["most-frequent"], "chat": [], "story": ["untuned"], "gpt2": ["most-frequent"]}
+MODELS = {"combination": ["most-frequent"], "chat": [], "story": ["untuned"]}
 ASKED = {
     "combination": "Let's go dancing tonight.",
     "chat": "How do I install Python on my computer?",
     "story": "🦔 🏰 📚",
-    "gpt2": "smiling face",
 }
 
 
@@ -30,12 +29,12 @@ def make(task, folder) -> World:
     return World(folder, recipe["run"])
 
 
-@pytest.mark.parametrize("task", ["combination", "chat", "story", "gpt2"])
+@pytest.mark.parametrize("task", ["combination", "chat", "story"])
 def test_a_task_goes_through_all_stages_and_answers(task, tmp_path):
     world = make(task, tmp_path)
     for stage in STAGES:
-        limit = {"5_train": "8", "7_evaluate": "2"}.get(stage, "200" if task == "gpt2" else "")
-        done = world(stage, *(["--limit", limit] if limit and stage != "1_emoji" else []))
+        limit = {"5_train": "8", "7_evaluate": "2"}.get(stage)
+        done = world(stage, *(["--limit", limit] if limit else []))
     results = yaml.safe_load(world.path("results.yaml").read_text())
     student = results["models"][str(world.path())]
     assert set(results["columns"]) <= student["metrics"].keys()
@@ -66,16 +65,16 @@ def test_the_study_compares_epochs_with_the_untuned_base(tmp_path):
     world = make("combination", tmp_path)
     for stage in STAGES[:5]:
         world(stage)
-    recipe = ["--config", str(tmp_path / "recipe.yaml"), "--epochs", "[1, 2]", "--limit", "3"]
+    recipe = ["--config", str(tmp_path / "recipe.yaml"), "--epochs", "[1]", "--limit", "3"]
     done = run_here([str(ROOT / "emojisummary" / "study.py"), *recipe])
     assert done.returncode == 0, done.stdout + done.stderr
     study = yaml.safe_load(world.path("study.yaml").read_text())
-    assert list(study["epochs"]) == [0, 1, 2]
+    assert list(study["epochs"]) == [0, 1]
     assert study["epochs"][0]["kl_to_base"] == 0
-    assert all(study["epochs"][epochs]["kl_to_base"] > 0 for epochs in (1, 2))
-    assert study["recommended"] in (1, 2)
+    assert study["epochs"][1]["kl_to_base"] > 0
+    assert study["recommended"] == 1
     page = world.path("study.md").read_text()
-    assert str(study["epochs"][2]["validation_loss"]) in page
+    assert str(study["epochs"][1]["validation_loss"]) in page
     assert world.path("plots/overfitting.png").stat().st_size > 1000
 
 
