@@ -182,9 +182,7 @@ def parts(rows: list[Row], table: Table | None) -> dict[str, dict[str, list[int]
     groups["length"] = _grouped([binned(words(row["text"]), LENGTHS) for row in rows], bins(LENGTHS))
     if table:
         emoji_of = Lookup(table)
-        golds = [emoji_of.get(row["answers"].partition(" ")[0]) for row in rows]
-        if not any(golds):
-            return {kind: found for kind, found in groups.items() if found}
+        golds = [emoji_of.get(row["answers"].split()[0]) for row in rows]
         ranks = [table[gold]["rank"] if gold else None for gold in golds]
         groups["rank"] = _grouped([binned(rank, RANKS) if rank else "unranked" for rank in ranks], [*bins(RANKS), "unranked"])
     return {kind: found for kind, found in groups.items() if found}

@@ -142,7 +142,7 @@ class Task:
         """What measures models on validation rows: an evaluation.Measure."""
         from emojisummary.evaluation import Measure
 
-        return Measure(self, rows, settings, table)
+        return Measure(self, rows, settings)  # without the table: its ranks are of single emoji
 
 
 def topic_id(*fields: object) -> str:
