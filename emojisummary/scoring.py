@@ -68,12 +68,13 @@ class Scorer:
         """How likely each wanted emoji is as the whole answer: log-probabilities of shape (prompts, wanted) that sum to 1."""
         return self._batches(prompts, self._answers, len(self.wanted)).log_softmax(dim=-1)
 
-    def following(self, prompts: list[list[int]]):
+    def following(self, prompts: list[list[int]], barred):
         """What comes next in a sequence of emoji: shape (prompts, wanted + 1), the end last; log-probabilities that sum to 1.
 
         An emoji comes next where the model goes on with its tokens, and not with those of a longer emoji that it begins.
+        `barred`, of the same shape, is true for what may not come.
         """
-        return self._batches(prompts, self._next, len(self.wanted) + 1).log_softmax(dim=-1)
+        return self._batches(prompts, self._next, len(self.wanted) + 1, barred).log_softmax(dim=-1)
 
     def _answers(self, edges):
         return self._sums(edges, self.whole)[:, self.wanted]
@@ -81,25 +82,28 @@ class Scorer:
     def _next(self, edges):
         sums = self._sums(edges, self.begin)
         shorter, longer = self.longer.T
-        taken = torch.zeros_like(sums).index_add_(1, shorter, sums[:, longer].exp())
-        rest = (1 - taken / sums.exp()).clamp(min=torch.finfo(sums.dtype).tiny).log()
-        return torch.cat([(sums + rest)[:, self.wanted], edges[:, self.stop, None]], dim=1)
+        shares = (sums[:, longer] - sums[:, shorter]).exp()
+        rest = 1 - torch.zeros_like(sums).index_add_(1, shorter, shares)
+        sums = sums + rest.clamp(min=torch.finfo(sums.dtype).tiny).log()
+        return torch.cat([sums[:, self.wanted], edges[:, self.stop, None]], dim=1)
 
     def _sums(self, edges, steps):
         """The sums of values on each emoji's path, from (prompts, edges) to (prompts, emoji)."""
         emoji, edge = steps.T
         return torch.zeros(len(edges), self.trie.count, dtype=edges.dtype).index_add_(1, emoji, edges[:, edge])
 
-    def _batches(self, prompts, finish, width: int):
+    def _batches(self, prompts, finish, width: int, barred=None):
         """`finish` of each prompt's edges: first with what's negligible divided evenly, and again in full where it wasn't."""
+        barred = torch.zeros(len(prompts), width, dtype=torch.bool) if barred is None else barred
         scores = torch.empty(len(prompts), width)
         with torch.inference_mode():
             for batch in batches(prompts):
                 some = [prompts[i] for i in batch]
-                edges, known = (part.cpu() for part in self._edges(some, NEGLIGIBLE))
-                part = finish(edges.double())
+                edges, known = self._edges(some, NEGLIGIBLE)
+                part = finish(edges.double()).masked_fill(barred[batch], -inf)
                 for i in self._doubtful(part, known).tolist():
-                    part[i] = finish(self._edges([some[i]], 0)[0].cpu().double())[0]
+                    exact, _ = self._edges([some[i]], 0)
+                    part[i] = finish(exact.double())[0].masked_fill(barred[batch[i]], -inf)
                 scores[batch] = part.float()
         return scores
 

@@ -6,6 +6,8 @@ from math import exp
 from pathlib import Path
 from statistics import mean
 
+import torch
+
 from emojisummary.artifacts import read_yaml
 from emojisummary.chat import answer_ids, prompt_ids, short_answers
 from emojisummary.decoding import Trie
@@ -123,10 +125,8 @@ class LanguageModel(Ranker):
             if not going_on:
                 break
             prompts = [self.prompt(texts[i]) + (self.answer("".join(given[i])) if place else []) for i in going_on]
-            scores = (self.next_scorer if place else self.scorer).following(prompts)
-            for row, i in enumerate(going_on):
-                scores[row, [self.emoji.index(emoji) for emoji in given[i]]] = -float("inf")
-            scores[:, -1] = scores[:, -1] if place >= least else -float("inf")
+            barred = torch.tensor([[emoji in given[i] for emoji in self.emoji] + [place < least] for i in going_on])
+            scores = (self.next_scorer if place else self.scorer).following(prompts, barred)
             best = scores.argmax(dim=1).tolist()
             for i, index in zip(going_on, best, strict=True):
                 given[i] += self.emoji[index : index + 1]
