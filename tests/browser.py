@@ -42,8 +42,9 @@ def open_browser():
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if not path:
         pytest.skip(f"needs a browser: none of {', '.join(NAMES)} is installed")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         yield browser

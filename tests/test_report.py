@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from playwright.sync_api import expect
 
 from emojisummary.emojis import plain
 from emojisummary.evaluation import evaluate
@@ -326,7 +327,7 @@ def test_texts_are_searched_and_filtered(browser, address):
         page.fill("[name=search]", "no such text")
         assert visible(page) == 0
         page.click("button[type=reset]")
-        page.wait_for_function("document.getElementById('count').textContent.startsWith('70 ')")
+        expect(page.locator("#count")).to_have_text(f"{len(TEXTS)} texts")
         page.select_option("[name=form]", "chat")
         assert visible(page) == 3
         page.select_option("[name=verdict]", "w0")

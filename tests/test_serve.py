@@ -13,12 +13,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
 from emojisummary.models.ranker import Ranker
 from emojisummary.serve import BODY, HOST, LONGEST, application, connect_ranker, listen, read_names, serve
 from emojisummary.stage import UserError
-from tests.browser import LEAST_CONTRAST, PATIENCE, SIDEWAYS, open_browser, open_page
+from tests.browser import LEAST_CONTRAST, SIDEWAYS, open_browser, open_page
 from tests.conftest import ROOT
 
 NAMES = {"🍔": "hamburger", "💃": "woman dancing", "🏆": "trophy", "😂": "face with tears of joy", "🌧️": "cloud with rain"}
@@ -202,14 +203,14 @@ def best(page):
 def test_it_answers_as_one_types(browser, address):
     with open_page(browser, address) as page:
         page.keyboard.type("my burger")  # the text has the focus from the beginning
-        page.wait_for_function("document.querySelector('#ranked .emoji')?.textContent === '🍔'", timeout=PATIENCE)
+        expect(page.locator("#ranked .emoji").first).to_have_text("🍔")
         assert page.locator("#ranked li").count() == len(NAMES)
         assert page.locator("#ranked li:first-child").inner_text().split("\n")[-1] == "83.4 %"
         assert "hamburger" in page.locator("#ranked li:first-child").inner_text()
         page.keyboard.type(" dances, dances with dancers")
-        page.wait_for_function("document.querySelector('#ranked .emoji').textContent === '💃'", timeout=PATIENCE)
+        expect(page.locator("#ranked .emoji").first).to_have_text("💃")
         page.fill("textarea", "")
-        page.wait_for_function("!document.querySelector('#ranked .emoji')", timeout=PATIENCE)
+        expect(page.locator("#ranked .emoji")).to_have_count(0)
         assert page.problems == []
 
 
@@ -218,18 +219,18 @@ def test_keys_and_clicks_copy(browser, address):
         page.click(".examples button")
         page.wait_for_selector("#ranked button")
         page.keyboard.press("Control+Enter")
-        page.wait_for_function("document.getElementById('said').textContent === '💃 is copied.'", timeout=PATIENCE)
+        expect(page.locator("#said")).to_have_text("💃 is copied.")
         assert page.evaluate("navigator.clipboard.readText()") == "💃"
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         second = page.locator("#ranked li:nth-child(2) .emoji").inner_text()
-        page.wait_for_function(f"document.getElementById('said').textContent === '{second} is copied.'", timeout=PATIENCE)
+        expect(page.locator("#said")).to_have_text(f"{second} is copied.")
         page.keyboard.press("Escape")
         assert page.evaluate("document.activeElement.id") == "text"
         page.locator("#ranked button").nth(3).click()
         fourth = page.locator("#ranked li:nth-child(4) .emoji").inner_text()
-        page.wait_for_function(f"document.getElementById('said').textContent === '{fourth} is copied.'", timeout=PATIENCE)
+        expect(page.locator("#said")).to_have_text(f"{fourth} is copied.")
         assert page.problems == []
 
 
@@ -238,7 +239,7 @@ def test_it_fits_a_phone_and_is_readable(browser, address, scheme):
     with open_page(browser, address, viewport={"width": 360, "height": 700}, color_scheme=scheme) as page:
         page.fill("textarea", "haha " + "x" * 500)
         page.wait_for_selector("#ranked button")
-        page.wait_for_function("!document.querySelector('#ranked.stale')", timeout=PATIENCE)
+        expect(page.locator("#ranked.stale")).to_have_count(0)
         assert page.evaluate(SIDEWAYS) == 0
         contrast, text = page.evaluate(LEAST_CONTRAST)
         assert contrast >= 4.5, text
@@ -252,4 +253,4 @@ def test_a_text_of_nothing_visible_and_a_dead_server_are_said(browser, address):
         assert page.inner_text("#problem") == "the text is empty"
         page.route("**/predict", lambda route: route.abort())
         page.fill("textarea", "haha")
-        page.wait_for_function("document.getElementById('problem').textContent.includes('server')", timeout=PATIENCE)
+        expect(page.locator("#problem")).to_contain_text("server")
