@@ -3,6 +3,7 @@
 A figure is {"value", "low", "high", "n"}: a share in 0..1, its 95 % interval, and the number of texts behind it.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,6 +12,7 @@ from statistics import mean
 
 from emojisummary.emojis import SKIN_TONES, Lookup, Table, plain
 
+WORD = re.compile(r"\w+(?:['’]\w+)*")
 AT_ONCE = 20  # resamples of the macro-F1 drawn together: more take longer, since their arrays no longer fit the cache
 EXACT_BELOW = 25  # discordant pairs up to which McNemar's chi-squared is too rough
 
@@ -188,6 +190,26 @@ def distinct(sequences: list[list[str]], n: int) -> float:
     """
     grams = [tuple(one[start : start + n]) for one in sequences for start in range(len(one) - n + 1)]
     return round(len(set(grams)) / len(grams), 4) if grams else 0.0
+
+
+def words(text: str) -> list[str]:
+    """The words in lower case.
+
+    >>> words("Don't wake the owl!")
+    ["don't", 'wake', 'the', 'owl']
+    """
+    return [word.replace("’", "'") for word in WORD.findall(text.lower())]
+
+
+def repetition(text: str) -> float:
+    """The share of a text's 4-grams of words that have come before, 0..1.
+
+    >>> repetition("so they slept and slept and slept and slept")
+    0.5
+    """
+    all_words = words(text)
+    grams = [tuple(all_words[start : start + 4]) for start in range(len(all_words) - 3)]
+    return round(1 - len(set(grams)) / len(grams), 4) if grams else 0.0
 
 
 def same(accepted: list[list[str]], given: list[str], key: Callable[[str], str]) -> list[float]:

@@ -20,13 +20,12 @@ from statistics import mean
 
 from emojisummary.artifacts import read_csv, read_emoji, read_tsv, write_text, write_yaml
 from emojisummary.emojis import Lookup
-from emojisummary.metrics import distinct
+from emojisummary.metrics import distinct, words
 from emojisummary.models.llm import LanguageModel
 from emojisummary.settings import take_recipe
 from emojisummary.stage import UserError, run
 from emojisummary.study_text import as_markdown, draw
 from emojisummary.tasks import TASKS
-from emojisummary.tasks.story import words
 from emojisummary.training.common import mean_scores
 from emojisummary.validation import split
 

@@ -16,9 +16,8 @@ from typing import ClassVar
 
 from emojisummary.artifacts import Row, read_jsonl
 from emojisummary.emojis import Lookup
-from emojisummary.metrics import distinct
+from emojisummary.metrics import distinct, repetition, words
 from emojisummary.tasks.base import Messages, Task, Unusable, tidy, topic_id
-from emojisummary.tasks.story import repetition, words
 
 ROLES = ("system", "user", "assistant")
 MOST_EMOJI = 5

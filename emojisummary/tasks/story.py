@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from emojisummary.artifacts import Row, read_jsonl, read_text, read_tsv
 from emojisummary.emojis import Lookup, clusters, plain
-from emojisummary.metrics import distinct
+from emojisummary.metrics import distinct, repetition, words
 from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, texts_for, tidy, topic_id
 
 DATA = Path(__file__).parents[2] / "data" / "story"
@@ -47,7 +47,6 @@ PURPOSES = (
 SHORTEST, LONGEST = 60, 220  # words
 MOST_REPETITION = 0.15  # share of the 4-grams that came before: the paper's model went round in circles
 MARK = re.compile(r"[.!?…]['\"”’)]*\s*$")
-WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
 class Story(Task):
@@ -189,26 +188,6 @@ class Story(Task):
             "bleu": round(score, 2), "distinct-1": distinct(split, 1), "distinct-2": distinct(split, 2),
             "bleu_signature": str(bleu.get_signature()),
         }  # fmt: skip
-
-
-def words(text: str) -> list[str]:
-    """The words in lower case.
-
-    >>> words("Don't wake the owl!")
-    ["don't", 'wake', 'the', 'owl']
-    """
-    return [word.replace("’", "'") for word in WORD.findall(text.lower())]
-
-
-def repetition(text: str) -> float:
-    """The share of a text's 4-grams of words that have come before, 0..1.
-
-    >>> repetition("so they slept and slept and slept and slept")
-    0.5
-    """
-    all_words = words(text)
-    grams = [tuple(all_words[start : start + 4]) for start in range(len(all_words) - 3)]
-    return round(1 - len(set(grams)) / len(grams), 4) if grams else 0.0
 
 
 def names(story: str, emoji: str) -> bool:
