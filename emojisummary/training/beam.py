@@ -1,6 +1,6 @@
 """The emoji trie asked by plain forward passes, for models that can't read a whole tree at once.
 
-Unsloth replaces its models' attention, and with it the mask by which decoding.Scorer has each node see its ancestors alone.
+Unsloth replaces its models' attention, and with it the mask by which scoring.Scorer has each node see its ancestors alone.
 While such a model is trained, its accuracy is measured in this way: the likeliest few paths, level by level.
 """
 
@@ -23,7 +23,7 @@ class BeamScorer:
         """float32 of shape (prompts, emoji)."""
         import torch
 
-        scores = torch.full((len(prompts), len(self.trie.edges)), float("-inf"))
+        scores = torch.full((len(prompts), self.trie.count), float("-inf"))
         with torch.inference_mode():
             for row, prompt in enumerate(prompts):
                 for emoji, score in self._found(prompt).items():
