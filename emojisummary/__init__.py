@@ -5,15 +5,17 @@
 '🏆'
 """
 
+from pathlib import Path
 
-def load(run: str, device: str = "cpu"):
+
+def load(run: str | Path, device: str = "cpu"):
     """The student trained in a run's folder, ready to answer: `load("runs/demo").predict("some text", top=5)`.
 
     Raises UserError where the folder holds no trained student.
     """
     from emojisummary.models import connect
 
-    return connect(run, device=device)
+    return connect(str(run), device=device)
 
 
 def fine_tune(
@@ -34,7 +36,6 @@ def fine_tune(
     import json
     import subprocess
     import sys
-    from pathlib import Path
 
     from emojisummary.stage import UserError
 

@@ -141,8 +141,8 @@ def parrot(tmp_path_factory):
     torch.manual_seed(7)
     words = ["sun", "rain", "cake", "cat", "dog", "rose", "song", "tea", "moon", "train", "snow", "book"]
     size = SimpleNamespace(architecture="llama", vocab_size=400, hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
-    rows = [{"text": question(BARE_PROMPT, " ".join(words))[0]["content"], "answer": "🍔"}]
-    model, tokenizer = build_tiny(SimpleNamespace(tiny=size), rows, list(TABLE))
+    lessons = [(question(BARE_PROMPT, " ".join(words)), "🍔")]
+    model, tokenizer = build_tiny(SimpleNamespace(tiny=size), lessons, list(TABLE))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for step in range(60):
         chat = question(BARE_PROMPT, " ".join(words[step % 9 : step % 9 + 1 + step % 4]))

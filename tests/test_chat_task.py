@@ -6,7 +6,7 @@ import pytest
 
 from emojisummary.combining import near_duplicates
 from emojisummary.emojis import Lookup, read_tables
-from emojisummary.settings import Amount
+from emojisummary.sections import Amount
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.base import Unusable
 from emojisummary.tasks.chat import conversations, is_held_out, rough_tokens, usable

@@ -4,7 +4,7 @@ import pytest
 
 from emojisummary.emojis import Lookup, clusters, read_tables
 from emojisummary.models.written import Written
-from emojisummary.settings import Amount
+from emojisummary.sections import Amount
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.base import Unusable
 from tests.conftest import ROOT

@@ -23,7 +23,7 @@ ASKED = ["more cheese please", "a wet dog", "rocket", "xyz", "Pizza!", "走る"]
 
 
 def test_it_is_the_naive_bayes_of_scikit_learn():
-    model = Linear(ROWS, EMOJI)
+    model = Linear.learned(ROWS, EMOJI)
     labels = np.array([EMOJI.index(row["answer"]) for row in ROWS])
     theirs = MultinomialNB(alpha=SMOOTHING, fit_prior=False)
     theirs.partial_fit(model.vectorizer.transform([row["text"] for row in ROWS]), labels, classes=range(len(EMOJI)))
@@ -39,7 +39,7 @@ def test_other_accepted_emoji_count_a_little():
 
 
 def test_it_ranks_texts_of_any_kind():
-    model = Linear(ROWS, EMOJI)
+    model = Linear.learned(ROWS, EMOJI)
     ranked = model.rank(["PIZZA and chese", "", "🦄", "ein Hund"], top=9)
     assert ranked[0][0][0] == "🍕"
     assert all([emoji for emoji, _ in best] != [] and len(best) == 5 for best in ranked)
@@ -48,7 +48,7 @@ def test_it_ranks_texts_of_any_kind():
 
 
 def test_the_same_rows_give_the_same_probabilities():
-    first, second = (Linear(ROWS, EMOJI).probabilities(ASKED) for _ in range(2))
+    first, second = (Linear.learned(ROWS, EMOJI).probabilities(ASKED) for _ in range(2))
     assert first.equal(second)
 
 
@@ -60,3 +60,19 @@ def test_it_learns_from_the_training_data_of_the_run(tmp_path):
         rows = [*((row["text"], row["answer"]) for row in ROWS), ("of another table", "☎️"), ("no vs16: drops", "🌧")]
         csv.writer(file).writerows([("text", "answer"), *rows])
     assert connect("linear", table, settings).predict(["rainy", "drops"], top=2)[1]["emoji"] == "🌧️"
+
+
+def test_saved_and_loaded_it_is_the_same_and_new_emoji_are_known_by_their_cards(tmp_path):
+    model = Linear.learned(ROWS, EMOJI)
+    model.save(tmp_path / "ngrams.safetensors")
+    cards = dict.fromkeys(EMOJI, "not read: these have texts")
+    again = Linear.load(tmp_path / "ngrams.safetensors", cards)
+    assert again.probabilities(ASKED).equal(model.probabilities(ASKED))
+
+    newer = Linear.load(tmp_path / "ngrams.safetensors", cards | {"🧀": "cheese wedge: cheese"})
+    assert newer.predict("cheese wedge")["emoji"] == "🧀"
+    assert newer.probabilities(ASKED).shape == (len(ASKED), len(EMOJI) + 1)
+
+
+def test_a_single_row_is_enough():
+    assert Linear.learned(ROWS[:1], EMOJI).predict("pizza")["emoji"] == "🍕"

@@ -6,7 +6,8 @@ from emojisummary.artifacts import read_tsv
 from emojisummary.emojis import read_tables
 from emojisummary.models import connect
 from emojisummary.models.phrasebook import COLUMNS, Phrasebook
-from emojisummary.settings import Amount, read_settings
+from emojisummary.sections import Amount
+from emojisummary.settings import read_settings
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 

@@ -1,5 +1,8 @@
 """The encoder with its real weights, and the retriever as grader, control and student."""
 
+from copy import copy
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -8,6 +11,8 @@ from emojisummary.emojis import read_tables
 from emojisummary.models.encoder import PACKAGE, PACKAGED, Encoder, encoder_folder
 from emojisummary.models.retriever import Retriever
 from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
+from emojisummary.training.retriever import Accuracy, add_ngrams
 
 TABLE, _ = read_tables(["data/16_all_emoji.tsv", "data/17_new_emoji.tsv"], "data/2021_ranked.tsv")
 HOSTILE = [
@@ -101,6 +106,28 @@ def test_an_answer_does_not_depend_on_its_neighbours(student):
     alone = [student.predict(text) for text in texts]
     assert [a["emoji"] for a in together] == [a["emoji"] for a in alone]
     assert [a["probability"] for a in together] == pytest.approx([a["probability"] for a in alone], abs=1e-4)
+
+
+def test_the_student_multiplies_what_its_encoder_and_its_n_grams_say(student):
+    assert student.ngram_weight > 0
+    alone = copy(student)
+    alone.ngrams = None
+    texts = ["My dog is asleep.", "Pizza!"]
+    expected = alone.probabilities(texts) * student.ngrams.probabilities(texts) ** student.ngram_weight
+    assert torch.allclose(student.probabilities(texts), (expected / expected.sum(dim=1, keepdim=True)).float(), atol=1e-5)
+
+
+def test_the_weight_of_the_n_grams_is_the_best_one_for_the_validation_texts():
+    """An encoder that knows nothing, and n-grams that know the words."""
+    rows = [{"text": text, "answer": emoji, "answers": emoji} for text, emoji in (("woof bark", "🐶"), ("purr", "🐱"))]
+    encoder = SimpleNamespace(emoji=["🐱", "🐶"], scores=lambda texts: torch.tensor([[0.1, 0.0]]).repeat(len(texts), 1))
+    accuracy = Accuracy(rows, encoder.emoji, TASKS["summary"])
+    assert add_ngrams(encoder, rows, accuracy, [0, 1, 0.5])["accuracy@1"] == 1
+    assert encoder.ngram_weight == 0.5, "of equals the lowest"
+
+    encoder = SimpleNamespace(emoji=encoder.emoji, scores=lambda texts: torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    add_ngrams(encoder, rows, accuracy, [0, 1])
+    assert vars(encoder).keys() == {"emoji", "scores"}, "the encoder knew all by itself"
 
 
 def test_a_new_emoji_is_a_new_card(finished, tmp_path):

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emojisummary.settings import SECTIONS, Shared, read_config, read_settings
+from emojisummary.sections import SECTIONS, Shared
+from emojisummary.settings import read_config, read_settings
 from emojisummary.stage import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +86,7 @@ FLAGS = [
     ("train", "max_length", "64", 64),
     ("train", "scale", "20.5", 20.5),
     ("train", "also_weight", "1", 1.0),
+    ("train", "ngram_weights", "0.3", [0.3]),
     ("train", "prior", "0.1", 0.1),
     ("train", "frozen_layers", "0", 0),
     ("train", "dropout", "0.1", 0.1),

@@ -9,7 +9,7 @@ import pytest
 from emojisummary.emojis import Lookup, plain, read_tables
 from emojisummary.metrics import repetition
 from emojisummary.models.written import Written
-from emojisummary.settings import Amount
+from emojisummary.sections import Amount
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.story import names
 from tests.conftest import ROOT

@@ -5,7 +5,8 @@ import pytest
 
 from emojisummary.artifacts import read_tsv
 from emojisummary.emojis import Lookup, read_tables
-from emojisummary.settings import Amount, read_config
+from emojisummary.sections import Amount
+from emojisummary.settings import read_config
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.base import Unusable, draw, texts_for, tidy, topic_id
 from emojisummary.tasks.summary import FORMS, LONGEST, STYLES, Summary

@@ -21,7 +21,7 @@ LESSONS = lessons_of(ROWS, TASKS["summary"])
 @pytest.fixture(scope="module")
 def student():
     set_seed(2)
-    model, tokenizer = build_tiny(settings(), ROWS, EMOJI)
+    model, tokenizer = build_tiny(settings(), LESSONS, EMOJI)
     return LanguageModel("random", model.eval(), tokenizer, TASKS["summary"], EMOJI, max_length=100)
 
 
@@ -92,7 +92,7 @@ def test_other_errors_are_left_as_they_are():
 
 def test_a_model_that_has_become_nan_is_noticed_at_once(student, tmp_path):
     assert rehearse_saving(student.model, tmp_path) > 0
-    broken = build_tiny(settings(), ROWS, EMOJI)[0]
+    broken = build_tiny(settings(), LESSONS, EMOJI)[0]
     broken.lm_head.weight.data[0, 0] = float("nan")
     with pytest.raises(UserError, match="learning_rate"):
         rehearse_saving(broken, tmp_path)

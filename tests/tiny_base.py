@@ -38,10 +38,11 @@ def save_base(folder: Path) -> Path:
     """A small Llama with random weights, as a folder that `base` can name."""
     from transformers import set_seed
 
+    from emojisummary.training.labels import lessons_of
     from emojisummary.training.tiny import build_tiny
 
     set_seed(1)
-    model, tokenizer = build_tiny(settings(), ROWS, EMOJI)
+    model, tokenizer = build_tiny(settings(), lessons_of(ROWS, TASKS["summary"]), EMOJI)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -1,7 +1,10 @@
 """The retriever: compares a text's vector with the vector of every emoji's card, and ranks.
 
 Untuned it is the offline grader and the control. Tuned by 5_train.py it is the embedded student: milliseconds on a CPU, and a
-new emoji costs one line in its cards.tsv, no training.
+new emoji costs one line in its cards.tsv, no training. The student has a second opinion, that of character n-grams
+(linear.py): an encoder knows what a text means and blurs its rare words, the n-grams know the words alone, and both together
+are better than either. Their probabilities are multiplied, those of the n-grams to the power of `ngram_weight`: a product of
+experts (Hinton, 2002).
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +14,7 @@ from pathlib import Path
 from emojisummary.artifacts import Row, fingerprint, read_tsv, read_yaml, write_text, write_yaml
 from emojisummary.emojis import Table, plain
 from emojisummary.models.encoder import Encoder, encoder_folder
+from emojisummary.models.linear import Linear
 from emojisummary.models.ranker import Ranker
 
 GRADED_TOKENS = 64  # a grader reads so much of a text
@@ -25,6 +29,8 @@ def card(facts: dict) -> str:
 class Retriever(Ranker):
     """`cards` maps each emoji to its card's text, `vectors` are the trained ones of the first cards (the rest are encoded)."""
 
+    ngrams: Linear | None = None
+    ngram_weight = 0.0
     reproducible = True
     batch = 2048  # requests graded together: the same texts side by side give the same bits, also after a kill
 
@@ -50,7 +56,10 @@ class Retriever(Ranker):
         about = read_yaml(folder / "student.yaml")
         cards = {row["emoji"]: row["card"] for _, row in read_tsv(folder / "cards.tsv", ("emoji", "card"))}
         learned = load_file(folder / "cards.safetensors")
-        return cls(name, folder / "encoder", cards, about["scale"], about["max_length"], **learned)
+        student = cls(name, folder / "encoder", cards, about["scale"], about["max_length"], **learned)
+        if about.get("ngram_weight"):
+            student.ngram_weight, student.ngrams = about["ngram_weight"], Linear.load(folder / "ngrams.safetensors", cards)
+        return student
 
     def save(self, folder: Path) -> None:
         """Writes all but the encoder's own files; student.yaml, which makes it a student, comes last."""
@@ -59,7 +68,9 @@ class Retriever(Ranker):
         save_file({"vectors": self.trained, "bias": self.trained_bias}, folder / "cards.safetensors")
         lines = [f"{emoji}\t{text}" for emoji, text in self.cards.items()]
         write_text(folder / "cards.tsv", "\n".join(["emoji\tcard", *lines]) + "\n")
-        about = {"student": "retriever", "scale": self.scale, "max_length": self.max_length}
+        if self.ngrams:
+            self.ngrams.save(folder / "ngrams.safetensors")
+        about = {"student": "retriever", "scale": self.scale, "max_length": self.max_length, "ngram_weight": self.ngram_weight}
         write_yaml(folder / "student.yaml", about)
 
     @cached_property
@@ -86,8 +97,9 @@ class Retriever(Ranker):
         return torch.cat([self.trained_bias, new])
 
     def scores(self, texts: list[str]):
-        """The logit of each card for each text, the higher the better: shape (texts, emoji)."""
-        return self.encoder(texts) @ self.vectors.T * self.scale + self.bias
+        """The logit of each emoji for each text, the higher the better: shape (texts, emoji)."""
+        scores = self.encoder(texts) @ self.vectors.T * self.scale + self.bias
+        return scores + self.ngram_weight * self.ngrams.log_probabilities(texts).float() if self.ngrams else scores
 
     def probabilities(self, texts: list[str]):
         return self.scores(texts).softmax(dim=-1)

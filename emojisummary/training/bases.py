@@ -11,17 +11,17 @@ from pathlib import Path
 
 import torch
 
-from emojisummary.artifacts import Row
 from emojisummary.chat import PLAIN_TEMPLATE
 from emojisummary.models.weights import best_dtype, four_bits
 from emojisummary.stage import UserError
+from emojisummary.training.labels import Lesson
 from emojisummary.training.tiny import build_tiny
 
 DATE = "26 Jul 2024"  # what Llama's templates say themselves where they can't ask for the date
 PROMPT_AND_ANSWER = 64  # tokens beyond max_length that Unsloth leaves room for: the longest answer, its end included
 
 
-def load_base(settings, backend: str, rows: list[Row], emoji: list[str]) -> tuple:
+def load_base(settings, backend: str, lessons: list[Lesson], emoji: list[str]) -> tuple:
     """The model to train and its tokenizer. Seed before you call: an adapter starts from random numbers.
 
     Raises UserError for settings that don't fit together, and for a base that can't be loaded.
@@ -29,7 +29,7 @@ def load_base(settings, backend: str, rows: list[Row], emoji: list[str]) -> tupl
     if settings.base == "tiny":
         if settings.r or settings.load_in_4bit:
             raise UserError("base tiny knows nothing that an adapter could build on: leave r null and load_in_4bit false.")
-        return build_tiny(settings, rows, emoji)
+        return build_tiny(settings, lessons, emoji)
     if settings.load_in_4bit and not settings.r:
         raise UserError("load_in_4bit: weights in 4 bits can't be trained themselves. Set r (32, say) for an adapter.")
     try:

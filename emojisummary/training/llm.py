@@ -17,7 +17,7 @@ from emojisummary.training.bases import absolute, load_base, without_half_precis
 from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
-from emojisummary.training.labels import check, check_emoji, general_lessons, lessons_of, shown, to_dataset
+from emojisummary.training.labels import Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
 from emojisummary.training.watch import FirstSteps, memory_explained
 
 # trl computes logits for the learned tokens alone, so many at a time: a batch of ours has some 50, and 256 would be filled up
@@ -54,7 +54,8 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
     """Trains, or goes on training, and leaves the student in the folder. Returns the best metrics."""
     set_seed(settings.seed)
     resume = newest_checkpoint(folder / "checkpoints", made_from)
-    model, tokenizer = load_base(settings, backend, rows, list(table))
+    lessons = lessons_of(rows, task) + general_lessons(settings, len(rows))
+    model, tokenizer = load_base(settings, backend, lessons, list(table))
     kind = PlainLanguageModel if backend == "unsloth" else LanguageModel
     student = kind(folder.parent.name, model, tokenizer, task, list(table), settings.max_length)
     check_emoji(student.emoji, student)
@@ -62,7 +63,7 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
         save(student, folder / "base", settings)  # others can be had again where they came from
     rehearse(model, tokenizer, settings)
     with memory_explained(settings):
-        trainer = make_trainer(student, rows, validation, settings, folder / "checkpoints", backend)
+        trainer = make_trainer(student, lessons, validation, settings, folder / "checkpoints", backend)
         run_trainer(trainer, resume, folder / "trainer_state.json")
     save(student, folder, settings)
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
@@ -84,10 +85,9 @@ def save(student: LanguageModel, folder: Path, settings) -> None:
     write_yaml(folder / "student.yaml", about)
 
 
-def make_trainer(student, rows: list[Row], validation: list[Row], settings, folder: Path, backend: str) -> EmojiTrainer:
+def make_trainer(student, lessons: list[Lesson], validation: list[Row], settings, folder: Path, backend: str) -> EmojiTrainer:
     """The trainer, with the labels checked and the first rows shown."""
-    task, general = student.task, general_lessons(settings, len(rows))
-    lessons = lessons_of(rows, task) + general
+    task = student.task
     gold = [(task.chat(row["text"]), task.accepted(row)[0]) for row in validation]
     learned = to_dataset(lessons, student)
     check(learned, lessons, student.tokenizer)

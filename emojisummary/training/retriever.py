@@ -2,7 +2,7 @@
 
 A text's logits are its cosines with the cards' vectors, times `scale`, plus a bias for each emoji; the loss is the
 cross-entropy with the accepted answers. The vectors start as the untuned encoder's reading of the cards, so that an emoji
-without any text still has a sensible place.
+without any text still has a sensible place. At the end the student gets an n-gram model of the same rows for a second opinion.
 """
 
 from pathlib import Path
@@ -19,6 +19,7 @@ from transformers import set_seed
 from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup, by_rank
 from emojisummary.models.encoder import Encoder, encoder_folder
+from emojisummary.models.linear import Linear
 from emojisummary.models.retriever import Retriever, card
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 
@@ -102,7 +103,11 @@ class Accuracy(BaseEvaluator):
         cards = model[-1]
         with torch.inference_mode():
             embedding = model.encode([row["text"] for row in self.rows], batch_size=32, convert_to_tensor=True)
-            best = cards({"sentence_embedding": embedding})["logits"].topk(5).indices.tolist()
+            return self.of(cards({"sentence_embedding": embedding})["logits"])
+
+    def of(self, logits: torch.Tensor) -> dict[str, float]:
+        """The mean scores of the best five emoji by these logits, of shape (texts, emoji)."""
+        best = logits.topk(min(5, len(self.emoji))).indices.tolist()
         return mean_scores(self.task, self.rows, [[(self.emoji[i], 0.0) for i in top] for top in best])
 
 
@@ -127,8 +132,10 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
         evaluator=accuracy,
     )
     run_trainer(trainer, resume, folder / "trainer_state.json")
-    save(model, cards, settings, folder)
-    return accuracy(model)
+    student = to_student(model, cards, settings, folder)
+    metrics = add_ngrams(student, rows, accuracy, settings.ngram_weights)
+    student.save(folder)
+    return metrics
 
 
 def build_model(settings, cards: dict[str, str], ranked: list[str]) -> SentenceTransformer:
@@ -167,13 +174,26 @@ def to_dataset(rows: list[Row], answers, emoji_of: Lookup, index: dict[str, int]
     return Dataset.from_dict({"text": [row["text"] for row in rows], "label": labels})
 
 
-def save(model: SentenceTransformer, cards: dict[str, str], settings, folder: Path) -> None:
-    """The tuned encoder in the format of sentence-transformers, and beside it the cards with their vectors and bias."""
+def to_student(model: SentenceTransformer, cards: dict[str, str], settings, folder: Path) -> Retriever:
+    """The student that was trained; its encoder is left in the folder, in the format of sentence-transformers."""
     head = model[-1]
     SentenceTransformer(modules=list(model)[:-1]).save_pretrained(str(folder / "encoder"), create_model_card=False)
     vectors = torch.nn.functional.normalize(head.vectors.detach().cpu(), dim=-1)
     name, bias = folder.parent.name, head.bias.detach().cpu()
-    Retriever(name, folder / "encoder", cards, settings.scale, settings.max_length, vectors, bias).save(folder)
+    return Retriever(name, folder / "encoder", cards, settings.scale, settings.max_length, vectors, bias)
+
+
+def add_ngrams(student: Retriever, rows: list[Row], accuracy: Accuracy, weights: list[float]) -> dict[str, float]:
+    """Gives the student an n-gram model of its rows, with the weight that is best for the validation texts, and returns the
+    scores. Of equals the lowest."""
+    ngrams = Linear.learned(rows, student.emoji)
+    texts = [row["text"] for row in accuracy.rows]
+    alone, beside = student.scores(texts), ngrams.log_probabilities(texts).float()
+    scores = {weight: accuracy.of(alone + weight * beside) for weight in weights}
+    best = max(sorted(weights), key=lambda weight: scores[weight]["accuracy@1"] + scores[weight]["accuracy@5"])
+    if best:
+        student.ngrams, student.ngram_weight = ngrams, best
+    return scores[best]
 
 
 def _chunks(items: list, size: int) -> list[list]:

@@ -1,12 +1,16 @@
-"""`base: tiny`: a small Llama or GPT-2 with random weights, and a byte-level BPE tokenizer trained on the rows themselves.
+"""`base: tiny`: a small Llama or GPT-2 with random weights, and a byte-level BPE tokenizer trained on the lessons themselves.
 
-It knows nothing but what the rows teach it. It's here to prove the path from rows to answers on a CPU, not for its quality.
+It knows nothing but what the lessons teach it. It's here to prove the path from rows to answers on a CPU, not for its quality.
+
+The random weights have a standard deviation of 1 / sqrt(hidden_size), as LeCun et al. (1998) have it: sums then are as large as
+what is summed. With transformers' 0.02, made for models ten times as wide, one of this size hardly sees the text in its first
+thousands of steps.
 """
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from emojisummary.artifacts import Row
+from emojisummary.training.labels import Lesson
 
 ROLES = ["<|system|>", "<|user|>", "<|assistant|>"]
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
@@ -18,13 +22,14 @@ TEMPLATE = (
 LONGEST = 1024  # positions
 
 
-def build_tiny(settings, rows: list[Row], emoji: list[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def build_tiny(settings, lessons: list[Lesson], emoji: list[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The model and its tokenizer; their size is in the section `train.tiny`. Seed before you call."""
-    texts = [row[column] for row in rows for column in ("text", "answer")]
-    tokenizer = train_tokenizer(texts + emoji, settings.tiny.vocab_size)
+    read = [message["content"] for chat, _ in lessons for message in chat]
+    tokenizer = train_tokenizer(read + [said for _, said in lessons] + emoji, settings.tiny.vocab_size)
     special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     build = {"llama": tiny_llama, "gpt2": tiny_gpt2}[settings.tiny.architecture]
-    return build(settings.tiny, vocab_size=len(tokenizer), **special), tokenizer
+    spread = settings.tiny.hidden_size**-0.5
+    return build(settings.tiny, vocab_size=len(tokenizer), initializer_range=spread, **special), tokenizer
 
 
 def tiny_llama(size, **options) -> LlamaForCausalLM:
