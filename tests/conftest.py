@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import traceback
@@ -127,4 +128,5 @@ def finished(tmp_path_factory) -> World:
 
 
 def pytest_configure():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the background jobs of a shell ignore Ctrl-C, and their children
     os.environ.setdefault("OMP_NUM_THREADS", "1")
