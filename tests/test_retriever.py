@@ -119,13 +119,13 @@ def test_the_student_multiplies_what_its_encoder_and_its_n_grams_say(student):
 
 def test_the_weight_of_the_n_grams_is_the_best_one_for_the_validation_texts():
     """An encoder that knows nothing, and n-grams that know the words."""
-    rows = [{"text": text, "answer": emoji, "answers": emoji} for text, emoji in (("woof bark", "🐶"), ("purr", "🐱"))]
+    rows = [{"text": text, "answer": emoji, "answers": emoji} for text, emoji in (("woof bark", "🐶"), ("purr", "🐱"))] * 2
     encoder = SimpleNamespace(emoji=["🐱", "🐶"], scores=lambda texts: torch.tensor([[0.1, 0.0]]).repeat(len(texts), 1))
     accuracy = Accuracy(rows, encoder.emoji, TASKS["summary"])
     assert add_ngrams(encoder, rows, accuracy, [0, 1, 0.5])["accuracy@1"] == 1
     assert encoder.ngram_weight == 0.5, "of equals the lowest"
 
-    encoder = SimpleNamespace(emoji=encoder.emoji, scores=lambda texts: torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    encoder = SimpleNamespace(emoji=encoder.emoji, scores=lambda texts: torch.tensor([[0.0, 1.0], [1.0, 0.0]] * 2))
     add_ngrams(encoder, rows, accuracy, [0, 1])
     assert vars(encoder).keys() == {"emoji", "scores"}, "the encoder knew all by itself"
 

@@ -22,7 +22,6 @@ from emojisummary.training.rows import training_rows
 SMOOTHING = 0.003  # of an n-gram in texts of an emoji, in tf-idf: what was never seen has this weight
 ALSO_WEIGHT = 0.3  # share of a row that goes to its other accepted emoji
 NGRAMS = {"analyzer": "char_wb", "ngram_range": (1, 5), "sublinear_tf": True}
-FEW = 100  # rows: with more of them, an n-gram of one text alone is left out
 
 
 class Linear(Ranker):
@@ -39,8 +38,7 @@ class Linear(Ranker):
         import numpy as np
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        rare = 2 if len(rows) >= FEW else 1
-        vectorizer = TfidfVectorizer(**NGRAMS, min_df=rare, dtype=np.float32)
+        vectorizer = TfidfVectorizer(**NGRAMS, min_df=min(2, len(rows)), dtype=np.float32)
         features = vectorizer.fit_transform([row["text"] for row in rows])
         return cls(emoji, vectorizer, (targets(rows, emoji).T @ features).tocsr())
 
