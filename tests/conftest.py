@@ -32,7 +32,7 @@ RECIPE = {
     },
     "validate": {"rank_at_most": 20},
     "validation_set": str(SMALL / "validation_set.yaml"),
-    "train": {"num_train_epochs": 2, "evaluations": 4, "tiny": {"vocab_size": 400, "hidden_size": 32}},
+    "train": {"num_train_epochs": 2, "evaluations": 4, "ngram_weights": [0.25], "tiny": {"vocab_size": 400, "hidden_size": 32}},
     "evaluate": {"resamples": 200, "examples": 2},
 }
 
