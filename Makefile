@@ -8,8 +8,8 @@ INSTALLED := $(VENV)/.installed
 
 # Threads that spin for long while they wait for each other get in each other's way on a busy machine: let them sleep soon.
 export GOMP_SPINCOUNT ?= 20000
-# glibc: large memory blocks in huge pages, and kept for the next use. Where page tables are slow, as on some virtual machines,
-# training takes half the time.
+# glibc: large memory blocks in huge pages, and kept for the next use: much faster where page tables are slow, as on some
+# virtual machines.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=4294967296:glibc.malloc.top_pad=67108864
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 

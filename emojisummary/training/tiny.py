@@ -3,8 +3,7 @@
 It knows nothing but what the lessons teach it. It's here to prove the path from rows to answers on a CPU, not for its quality.
 
 The random weights have a standard deviation of 1 / sqrt(hidden_size), as LeCun et al. (1998) have it: sums then are as large as
-what is summed. With transformers' 0.02, made for models ten times as wide, one of this size hardly sees the text in its first
-thousands of steps.
+what is summed. transformers' 0.02 is made for models ten times as wide.
 """
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
