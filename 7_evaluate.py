@@ -7,14 +7,15 @@
     python 7_evaluate.py --config recipes/combination.yaml --suite assignment
 
 reads   runs/<run>/validation_data.csv (its part `test`), or a CSV of your own with text,answers; runs/<run>/model/
-writes  runs/<run>/results.yaml and report.html; for my.csv results-my.yaml and report-my.html; for the suites robustness.yaml,
-        and assignment.yaml with assignment.md
+writes  runs/<run>/results.yaml and report.html, with answers to test prompts and a checklist where there are some; for my.csv
+        results-my.yaml and report-my.html; for the suites robustness.yaml, and assignment.yaml with assignment.md
 """
 
 from pathlib import Path
 
 from emojisummary.artifacts import fingerprint, is_stamped, read_csv, read_emoji, read_yaml, stamp, write_text, write_yaml
 from emojisummary.assignment import as_markdown, assignment
+from emojisummary.checklist import answered, checklist_as_text, prompts_as_text, read_prompts, ticked
 from emojisummary.emojis import Lookup
 from emojisummary.evaluation import evaluate
 from emojisummary.judging import duels_as_text, judged
@@ -41,7 +42,8 @@ def accuracy(settings):
     rows, dev = split(every, "test")[: settings.limit], split(every, "dev")[: settings.limit]
     if not rows:
         raise UserError(f"{data} has no text of the part `test`.")
-    files = [data, *inputs(settings)]
+    prompts = [Path(settings.prompts)] if settings.prompts else []
+    files = [data, *prompts, *inputs(settings)]
     made_from = fingerprint(files, settings.own() | {"limit": settings.limit})
     if not is_stamped(path, made_from):
         table = read_emoji(folder)
@@ -49,6 +51,8 @@ def accuracy(settings):
         results, answers = evaluate(models, rows, task, settings, files, table, dev)
         if settings.judge:
             results["judged"] = judged(connect(settings.judge, table, settings), task, answers, list(models))
+        results["prompts"] = answered(models, task, read_prompts(settings.prompts)[: settings.limit])
+        results["checklist"] = ticked(results, task.checklist)
         write_text(report, html(results, answers, rows))
         write_yaml(path, results)
         stamp(path, made_from)
@@ -58,6 +62,7 @@ def accuracy(settings):
     said = (parsing_as_text(results), tokens_as_text(results), duels_as_text(results.get("judged", [])))
     print("\n".join(filter(None, said)))
     print(examples_as_text(results))
+    print("\n".join(filter(None, (prompts_as_text(results["prompts"]), checklist_as_text(results["checklist"])))))
     print(f"{path}, {report}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from emojisummary.agreement import wilson
 from emojisummary.artifacts import Row
+from emojisummary.checklist import NOTE, verdict
 from emojisummary.emojis import plain
 from emojisummary.figures import cell, domain, flat, number, p_value, place, plainly, read
 from emojisummary.report import given, gold, is_share, metric_names, texts
@@ -19,7 +20,7 @@ MISSES = 10
 COLOURS = 5  # of models; a sixth model gets the first one's, hollow
 FACTS = ("language", "form", "category")  # of texts, to choose from
 KNOWN = {"metrics", "timing", "groups", "confusions", "never_predicted", "calibration"}  # what has a place of its own
-KNOWN_OF_ALL = {"task", "columns", "numbers", "models", "comparisons", "examples", "made"}
+KNOWN_OF_ALL = {"task", "columns", "numbers", "models", "comparisons", "examples", "prompts", "checklist", "made"}
 TITLES = {"mrr": "MRR", "macro_f1": "macro-F1", "neutral@1": "any gender", "subcategory@1": "subcategory"}
 MEANING = {
     "accuracy@1": "the first answer is an accepted one",
@@ -84,8 +85,9 @@ def environment():
         "flat": flat,
         "glyphs": glyphs,
         "p_value": p_value,
+        "verdict": verdict,
     }
-    environment.globals |= {"colour": colour, "domain": domain, "place": place}
+    environment.globals |= {"note": NOTE, "colour": colour, "domain": domain, "place": place}
     return environment
 
 

@@ -302,6 +302,8 @@ class Evaluate(Section):
     """TSV file with the pairs of texts of the robustness suite"""
     assignment: str
     """folder with the prompts of the assignment suite: known.tsv, novel.tsv, edge.tsv"""
+    prompts: str | None
+    """file of test prompts, one a line, that every model answers, for people to read; null: none"""
     judge: str | None
     """model that compares answers in both orders: `ollama/<model>` or `openai/<model>`; null: nobody"""
     resamples: PositiveInt

@@ -11,7 +11,7 @@ from tests.conftest import ROOT, World, run_here
 
 STAGES = ["1_emoji", "2_generate", "3_validate", "4_combine", "4_combine_eval", "5_train", "6_plot", "7_evaluate"]
 SIZE = {"num_train_epochs": 1, "evaluations": 1, "eval_rows": 4, "tiny": {"vocab_size": 600, "hidden_size": 32}}
-MODELS = {"combination": ["most-frequent"], "chat": [], "story": ["untuned"]}
+MODELS = {"combination": ["most-frequent"], "chat": ["untuned"], "story": ["untuned"]}
 ASKED = {
     "combination": "Let's go dancing tonight.",
     "chat": "How do I install Python on my computer?",
@@ -21,7 +21,8 @@ ASKED = {
 
 def make(task, folder) -> World:
     recipe = yaml.safe_load((ROOT / "recipes" / f"{task}.yaml").read_text())
-    recipe |= {"runs_folder": str(folder / "runs"), "evaluate": {"models": MODELS[task], "resamples": 100}}
+    recipe["runs_folder"] = str(folder / "runs")
+    recipe["evaluate"] = recipe["evaluate"] | {"models": MODELS[task], "resamples": 100}
     recipe["validate"] = recipe["validate"] | {"graders": ["rules"], "canaries": 0}
     recipe["combine"] = recipe.get("combine", {}) | {"quorum": 1}
     recipe["train"] = recipe["train"] | SIZE | {"tiny": recipe["train"]["tiny"] | SIZE["tiny"]}
@@ -42,6 +43,8 @@ def test_a_task_goes_through_all_stages_and_answers(task, tmp_path):
     assert all(heading in done.stdout for heading in results["columns"].values())
     assert world.path("report.html").stat().st_size > 1000
     assert world("7_evaluate_inference", ASKED[task]).stdout.strip()
+    if task == "chat":
+        check_prompts_and_checklist(world, results, done.stdout)
     if task == "story":
         assert student["notes"]["bleu_signature"].startswith("nrefs:5")
         assert "takes three emoji" in world("7_evaluate_inference", "🦔 castle", code=1).stderr
@@ -49,6 +52,15 @@ def test_a_task_goes_through_all_stages_and_answers(task, tmp_path):
         assert "--student llm" in world("5_train", "--student", "retriever", code=1).stderr
     if task == "combination":
         check_assignment(world)
+
+
+def check_prompts_and_checklist(world, results, printed):
+    assert [set(one) for one in results["prompts"]] == [{"text", str(world.path()), "untuned"}] * 2  # --limit 2
+    assert [line["met"][str(world.path())] is None for line in results["checklist"]] == [False, False, False, True, False]
+    for found in (printed, world.path("report.html").read_text()):
+        assert "Checklist" in found
+        assert "Test prompts" in found
+        assert ASKED["chat"] in found
 
 
 def check_assignment(world):

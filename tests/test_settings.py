@@ -111,6 +111,7 @@ FLAGS = [
     ("evaluate", "prices", '{"base:gpt2": [0.5, 2]}', {"base:gpt2": (0.5, 2.0)}),
     ("evaluate", "training_cost", "3.5", 3.5),
     ("evaluate", "assignment", "folder", "folder"),
+    ("evaluate", "prompts", "mine.txt", "mine.txt"),
     ("evaluate", "judge", "ollama/gemma3", "ollama/gemma3"),
     ("inference", "model", "runs/a", "runs/a"),
     ("inference", "input", "-", "-"),

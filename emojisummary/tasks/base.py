@@ -32,6 +32,7 @@ class Task:
     numbers: ClassVar[tuple[str, ...]] = ()  # the metrics that are no shares: lengths, say
     compared: ClassVar[tuple[str, ...]]  # the metrics in which models are compared with each other
     aspects: ClassVar[dict[str, str]] = {}  # what a judge is asked about two models' answers, by name
+    checklist: ClassVar[tuple[tuple[str, str, float], ...]] = ()  # what is wanted, the metric or aspect that tells, its least
     ranks: ClassVar[bool] = False  # whether the answer is a ranking of all emoji
     needs: ClassVar[str] = "write"  # what a model must be able to do to be asked: `rank`, `combine` or `write`
     in_training: str | None = None  # the metric that chooses the best checkpoint; None: the validation loss

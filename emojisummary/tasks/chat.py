@@ -41,6 +41,13 @@ class Chat(Task):
         "reduction": "shorter", "against_terse": "than terse", "terms": "terms", "meaning": "meaning", "emoji": "emoji",
         "spam": "spam", "perplexity": "perplexity", "token_accuracy": "token acc",
     }  # fmt: skip
+    checklist: ClassVar = (
+        ("Emoji are used, and not too many: one to five in a reply", "fitting_emoji", 0.8),
+        ("Technical accuracy is kept: code, numbers, names with a dot, addresses", "terms", 0.9),
+        ("It's shorter than a usual reply, in tokens", "reduction", 0.2),
+        ("The tone is natural and helpful: a judge prefers the replies to those of the control", "reply", 0.5),
+        ("Emoji stand for wordy phrases, not for terms: some emoji, no term lost, and shorter, in one reply", "rules", 0.8),
+    )  # as the targets for a few hundred conversations are; where there's none, as often as not
     numbers = ("emoji", "perplexity")
     compared = ("reduction", "terms")
 
@@ -147,13 +154,16 @@ class Chat(Task):
         return ChatMeasure(self, rows, settings)
 
     def score(self, accepted: list[str], given: str, text: str = "") -> dict[str, float]:
-        """terms: share of the original's technical terms and numbers that are kept; spam: more than five emoji."""
+        """terms: share of the original's technical terms and numbers that are kept; spam: more than five emoji; fitting_emoji:
+        one to five; rules: no rule is broken, see `fault`."""
         original = accepted[1] if len(accepted) > 1 else accepted[0]
         emoji, terms = len(PICTOGRAM.findall(given)), terms_of(original)
         return {
             "terms": 1 - len(lost_terms(original, given)) / len(terms) if terms else 1.0,
             "emoji": emoji,
             "spam": float(emoji > MOST_EMOJI),
+            "fitting_emoji": float(1 <= emoji <= MOST_EMOJI),
+            "rules": float(self.fault({"original": original, "answer": given}) is None),
             "repetition": repetition(given),
         }
 
