@@ -1,9 +1,11 @@
 """A small world for the pipeline: 25 emoji, some 290 texts, and the real scripts run as a user runs them."""
 
 import contextlib
+import hashlib
 import io
 import os
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +17,9 @@ from unittest import mock
 import pytest
 import yaml
 from filelock import FileLock
+
+from emojisummary.artifacts import read_tsv
+from tests.stand_in import StandIn, in_form
 
 ROOT = Path(__file__).parent.parent
 SMALL = Path(__file__).parent / "small"
@@ -61,6 +66,18 @@ class World:
             done = run_here(command[1:])
         assert done.returncode == code, done.stdout + done.stderr
         return done
+
+    def once(self, command: str, *flags: str) -> str:
+        """What a command like `1_emoji.py --limit 3` prints. It's run the first time that any test process asks for it; the
+        flags that only make it smaller, or say where a server is, don't tell commands apart."""
+        printed = self.folder / "printed" / hashlib.sha256(command.encode()).hexdigest()
+        with FileLock(self.folder / "lock"):
+            if not printed.exists():
+                script, *own = shlex.split(command)
+                done = self(script.removesuffix(".py"), *own, *flags)
+                printed.parent.mkdir(exist_ok=True)
+                printed.write_text(done.stdout)
+        return printed.read_text()
 
     def bytes(self, *patterns: str) -> dict[str, bytes]:
         """Relative path -> content of all files that fit the patterns."""
@@ -115,16 +132,72 @@ def world(tmp_path) -> World:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> World:
+def shared(tmp_path_factory) -> Path:
+    """A folder that all test processes share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def finished(shared) -> World:
     """A world in which all stages have run, made once for all test processes. Tests only read it."""
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     with FileLock(shared / "finished.lock"):
         world = make_world(shared / "finished")
-        for stage in STAGES if not (shared / "finished" / "done").exists() else ():
-            world(stage)
-        (shared / "finished" / "done").touch()
+        for stage in STAGES:
+            world.once(f"{stage}.py")
     return world
+
+
+# --- the other tasks ---
+
+SIZE = {"num_train_epochs": 1, "evaluations": 1, "eval_rows": 4, "tiny": {"vocab_size": 600, "hidden_size": 32}}
+FEW = {"5_train": ["--limit", "8"], "7_evaluate": ["--limit", "2"]}
+SERVED = "openai/stand-in"  # a model on a server, as judge and as a control
+ASIDE = {  # against whom the student is measured, beside what the task's recipe says
+    "combination": {"models": ["most-frequent"]},
+    "chat": {"judge": SERVED},
+    "story": {"models": ["untuned", SERVED], "judge": SERVED},
+}
+
+
+def make_other_world(task: str, folder: Path) -> World:
+    """The recipe of one of the other tasks, at a size that a test can bear."""
+    recipe = yaml.safe_load((ROOT / "recipes" / f"{task}.yaml").read_text())
+    recipe["runs_folder"] = str(folder / "runs")
+    recipe["evaluate"] = recipe["evaluate"] | {"resamples": 100} | ASIDE[task]
+    recipe["validate"] = recipe["validate"] | {"graders": ["rules"], "canaries": 0}
+    recipe["combine"] = recipe.get("combine", {}) | {"quorum": 1}
+    recipe["train"] = recipe["train"] | SIZE | {"tiny": recipe["train"]["tiny"] | SIZE["tiny"]}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True))
+    return World(folder, recipe["run"])
+
+
+def told(request: dict) -> str:
+    """What the server of these worlds says: a combination to whoever asks for emoji and nothing else, else a story. A judge
+    prefers the first answer, in both orders: a tie."""
+    adapted = [row["instruction"] for _, row in read_tsv(ROOT / "data/combination/novel.tsv", ("instruction",))]
+    wants_emoji = any(instruction in request["messages"][-1]["content"] for instruction in adapted)
+    return in_form(request, "💃🎶" if wants_emoji else "A hedgehog read all day in a castle, and then slept.")
+
+
+@pytest.fixture(scope="session")
+def learned(shared):
+    """learned(task): a world in which all stages of another task have run, made once for all test processes. Tests only read
+    it, and add to it what they ask for with `once`."""
+
+    def world_of(task: str) -> World:
+        with FileLock(shared / f"{task}.lock"), StandIn(reply=told) as server:
+            world = make_other_world(task, shared / task)
+            for stage in STAGES:
+                world.once(f"{stage}.py", *FEW.get(stage, []), *(hosts(server) if stage == "7_evaluate" else []))
+        return world
+
+    return world_of
+
+
+def hosts(server: StandIn) -> list[str]:
+    return ["--openai.hosts", f"{server.url}/v1"]
 
 
 def pytest_configure():

@@ -1,4 +1,4 @@
-"""What the documents say is done, in a copy of the project: a task of one's own; and each seed's steps have their command."""
+"""What the documents say is done, in a copy of the project: a task of one's own."""
 
 import re
 import shutil
