@@ -50,6 +50,20 @@ def test_vectors_are_those_of_sentence_transformers():
     assert torch.allclose(ours.norm(dim=-1), torch.ones(3), atol=1e-5)
 
 
+def test_threads_beside_each_other_change_no_vector():
+    texts = [f"{'many words ' * (n % 9)}and the number {n}" for n in range(100)]
+    encoder = Encoder(encoder_folder(PACKAGED))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = encoder(texts)
+        torch.set_num_threads(2)
+        assert torch.equal(encoder(texts), one)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_weights_that_are_not_the_expected_ones_are_refused(tmp_path, monkeypatch):
     package = tmp_path / PACKAGE
     (package / "model").mkdir(parents=True)

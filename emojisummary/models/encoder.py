@@ -6,6 +6,7 @@ test holds them together) and starts in half the time.
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -74,16 +75,25 @@ class Encoder:
                 raise UserError(f"{folder}: only encoders with mean pooling can be used, this one says {pooling}.")
 
     def __call__(self, texts: list[str]):
-        """The texts' vectors, a float32 tensor of shape (len(texts), size). Long texts are cut at max_length tokens."""
+        """The texts' vectors, a float32 tensor of shape (len(texts), size). Long texts are cut at max_length tokens.
+
+        Each thread encodes batches of its own: threads that share a batch wait for each other in every layer.
+        """
         import torch
 
         ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
         by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        vectors = torch.empty(len(ids), self.size)
-        with torch.inference_mode():
-            for start in range(0, len(ids), BATCH):
-                batch = by_length[start : start + BATCH]
-                vectors[batch] = self._encode([ids[i] for i in batch])
+        batches = [by_length[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+        vectors, threads = torch.empty(len(ids), self.size), torch.get_num_threads()
+        if len(batches) > 1:
+            torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(threads) as workers:
+                encoded = workers.map(lambda batch: self._encode([ids[i] for i in batch]), batches)
+                for batch, found in zip(batches, encoded, strict=True):
+                    vectors[batch] = found
+        finally:
+            torch.set_num_threads(threads)
         return vectors
 
     def _encode(self, ids: list[list[int]]):
@@ -92,6 +102,7 @@ class Encoder:
         longest = max(map(len, ids))
         tokens = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
-        hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
-        pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        return torch.nn.functional.normalize(pooled, dim=-1)
+        with torch.inference_mode():
+            hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
+            pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+            return torch.nn.functional.normalize(pooled, dim=-1)
