@@ -1,5 +1,6 @@
 """What looks after a long training, and what is learned."""
 
+import re
 import signal
 
 import pytest
@@ -13,7 +14,7 @@ from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.labels import IGNORED, check, check_emoji, lessons_of, pieces_of, shown, to_dataset
 from emojisummary.training.tiny import build_tiny
 from emojisummary.training.watch import StopsOnCtrlC, disk_need, duration, memory_explained, rehearse_saving
-from tests.tiny_base import EMOJI, ROWS, VALIDATION, settings
+from tests.tiny_base import EMOJI, ROWS, VALIDATION, settings, train
 
 LESSONS = lessons_of(ROWS, TASKS["summary"])
 
@@ -121,3 +122,42 @@ def test_ctrl_c_saves_behind_the_step_and_a_second_one_stops_at_once():
 @pytest.mark.parametrize(("seconds", "text"), [(20, "20 s"), (700, "12 min"), (9000, "2.5 h")])
 def test_durations_are_readable(seconds, text):
     assert duration(seconds) == text
+
+
+def test_batches_that_do_not_fit_are_made_smaller_and_the_training_stays_the_same(tmp_path, monkeypatch, capsys):
+    """A machine with room for two rows at once."""
+    from safetensors.torch import load_file
+
+    from emojisummary.training.llm import EmojiTrainer
+
+    flags = ("--num_train_epochs", "1", "--evaluations", "1")
+    train(tmp_path / "whole", *flags, "--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "4")
+    step = EmojiTrainer.training_step
+
+    def small_step(trainer, model, inputs, *args):
+        if len(inputs["input_ids"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return step(trainer, model, inputs, *args)
+
+    monkeypatch.setattr(EmojiTrainer, "training_step", small_step)
+    capsys.readouterr()
+    train(tmp_path / "small", *flags, "--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1")
+    printed = capsys.readouterr().out
+    assert [int(rows) for rows in re.findall(r"ran out with (\d+) rows", printed)] == [8, 4]
+    whole, small = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "small"))
+    assert all(torch.equal(weights, small[name]) for name, weights in whole.items())
+
+
+def test_memory_that_runs_out_behind_the_first_step_ends_the_training(tmp_path, monkeypatch):
+    from emojisummary.training.llm import EmojiTrainer
+
+    step = EmojiTrainer.training_step
+
+    def second_fails(trainer, *args):
+        if trainer.state.global_step:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return step(trainer, *args)
+
+    monkeypatch.setattr(EmojiTrainer, "training_step", second_fails)
+    with pytest.raises(UserError, match="--per_device_train_batch_size 4 --gradient_accumulation_steps 2"):
+        train(tmp_path, "--per_device_train_batch_size", "8")

@@ -7,6 +7,7 @@ proves the whole path on a CPU. Unsloth, where it's the back end, must have been
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 from transformers import EarlyStoppingCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 from trl.trainer import sft_trainer
@@ -18,7 +19,7 @@ from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
 from emojisummary.training.labels import Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
-from emojisummary.training.watch import FirstSteps, memory_explained
+from emojisummary.training.watch import memory_explained, run_what_fits
 
 # trl computes logits for the learned tokens alone, so many at a time: a batch of ours has some 50, and 256 would be filled up
 # with tokens that don't count. The fastest there is for a large vocabulary: benchmarks/train.py.
@@ -62,9 +63,14 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
     if settings.base == "tiny":
         save(student, folder / "base", settings)  # others can be had again where they came from
     rehearse(model, tokenizer, settings)
+    learned, checkpoints = labelled(lessons, student), folder / "checkpoints"
     with memory_explained(settings):
-        trainer = make_trainer(student, lessons, validation, settings, folder / "checkpoints", backend)
-        run_trainer(trainer, resume, folder / "trainer_state.json")
+        trainer = run_what_fits(
+            lambda fitting: make_trainer(student, learned, validation, fitting, checkpoints, backend),
+            lambda trainer: run_trainer(trainer, resume, folder / "trainer_state.json"),
+            settings,
+            checkpoints,
+        )
     save(student, folder, settings)
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     return measured(student, validation) or {"loss": min(losses)}
@@ -85,13 +91,17 @@ def save(student: LanguageModel, folder: Path, settings) -> None:
     write_yaml(folder / "student.yaml", about)
 
 
-def make_trainer(student, lessons: list[Lesson], validation: list[Row], settings, folder: Path, backend: str) -> EmojiTrainer:
-    """The trainer, with the labels checked and the first rows shown."""
-    task = student.task
-    gold = [(task.chat(row["text"]), task.accepted(row)[0]) for row in validation]
+def labelled(lessons: list[Lesson], student: LanguageModel) -> Dataset:
+    """The lessons as tokens with labels, which are checked; the first ones are shown."""
     learned = to_dataset(lessons, student)
     check(learned, lessons, student.tokenizer)
     print(shown(learned, student.tokenizer))
+    return learned
+
+
+def make_trainer(student, learned: Dataset, validation: list[Row], settings, folder: Path, backend: str) -> EmojiTrainer:
+    task = student.task
+    gold = [(task.chat(row["text"]), task.accepted(row)[0]) for row in validation]
     checkpointing = {} if backend == "unsloth" else {"gradient_checkpointing": torch.cuda.is_available()}
     trainer = EmojiTrainer(
         model=student.model,
@@ -106,7 +116,6 @@ def make_trainer(student, lessons: list[Lesson], validation: list[Row], settings
         processing_class=student.tokenizer,
         student=student,
         validation=validation,
-        callbacks=[FirstSteps(folder, settings)],
     )
     without_half_precision(student.model)
     if settings.early_stopping_patience:

@@ -1,5 +1,6 @@
 """What looks after a training that takes hours: its first steps measured and forecast, Ctrl-C, and memory that runs out."""
 
+import gc
 import math
 import resource
 import shutil
@@ -9,7 +10,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -127,13 +130,58 @@ class StopsOnCtrlC(TrainerCallback):
             signal.signal(signal.SIGINT, self.before)
 
 
+def run_what_fits(make_trainer: Callable, run: Callable, settings, folder: Path):
+    """Makes a trainer by the settings, runs it, and returns it.
+
+    Where memory runs out before the first step is done, the next trainer gets smaller batches, and more of them for an update:
+    the same training, a little slower. Raises what `run` raises, where that's not it or batches are as small as can be.
+    """
+    for fitting in smaller_batches(settings):
+        first_steps, rows = FirstSteps(folder, fitting), fitting.per_device_train_batch_size
+        trainer = make_trainer(fitting)
+        trainer.add_callback(first_steps)
+        try:
+            run(trainer)
+            break
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or len(first_steps.starts) > 1 or rows == 1:
+                raise
+        print(f"Memory ran out with {rows} rows at once: now fewer of them, and more often before an update.")
+        trainer = None
+        gc.collect()
+        torch.cuda.empty_cache()
+    return trainer
+
+
+def smaller_batches(settings) -> Iterator:
+    """The settings as they are, and then with ever smaller batches, but always as many rows in an update.
+
+    >>> from types import SimpleNamespace
+    >>> rows = SimpleNamespace(per_device_train_batch_size=12, gradient_accumulation_steps=1)
+    >>> [(one.per_device_train_batch_size, one.gradient_accumulation_steps) for one in smaller_batches(rows)]
+    [(12, 1), (6, 2), (3, 4), (1, 12)]
+    """
+    yield settings
+    rows = settings.per_device_train_batch_size
+    in_update = rows * settings.gradient_accumulation_steps
+    while rows > 1:
+        rows = max(fewer for fewer in range(1, rows // 2 + 1) if in_update % fewer == 0)
+        settings = copy(settings)
+        settings.per_device_train_batch_size, settings.gradient_accumulation_steps = rows, in_update // rows
+        yield settings
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
 @contextmanager
 def memory_explained(settings):
     """Turns memory that ran out into a UserError that names what to change."""
     try:
         yield
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
             raise
         batch, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
         smaller = f"--per_device_train_batch_size {max(batch // 2, 1)} --gradient_accumulation_steps {steps * 2}"
