@@ -1,7 +1,7 @@
 """Turn any text into the perfect emoji.
 
 >>> from emojisummary import load
->>> load("runs/demo").predict("We won the cup!", top=3)["emoji"]
+>>> load("runs/demo").predict("We won the cup!", top=3)["emoji"]  # doctest: +SKIP
 '🏆'
 """
 

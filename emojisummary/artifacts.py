@@ -266,9 +266,9 @@ def yaml_line(row: Row) -> str:
 class Journal:
     """Rows that are written one at a time to `<file>.part`, and at the end, in order, to the file itself.
 
-    >>> journal = Journal(path, rows_of_the_finished_file)
-    >>> if "7f3a" not in journal.rows: journal.append({"id": "7f3a", "text": ...})
-    >>> journal.finish(write)                   # write() makes the file, then the .part is removed
+        journal = Journal(path, rows_of_the_finished_file)
+        if "7f3a" not in journal.rows: journal.append({"id": "7f3a", "text": ...})
+        journal.finish(write)                   # write() makes the file, then the .part is removed
 
     `made_from` says what the rows depend on beside their text: rows that were made from something else don't count.
     """

@@ -19,8 +19,8 @@ PROBE = 5  # rows that are asked for to make a plan
 class Ledger:
     """Counts the replies of one model in one stage. `seconds` are the model's: hosts and requests side by side add up.
 
-    >>> with Ledger(folder, "generate", "ollama/gemma3", total=600) as ledger:
-    ...     ledger.count(reply, usable=True)
+    with Ledger(folder, "generate", "ollama/gemma3", total=600) as ledger:
+        ledger.count(reply, usable=True)
     """
 
     def __init__(self, folder: Path, stage: str, model: str, total: int):

@@ -205,7 +205,7 @@ def repetition(text: str) -> float:
     """The share of a text's 4-grams of words that have come before, 0..1.
 
     >>> repetition("so they slept and slept and slept and slept")
-    0.5
+    0.3333
     """
     all_words = words(text)
     grams = [tuple(all_words[start : start + 4]) for start in range(len(all_words) - 3)]

@@ -1,5 +1,6 @@
 """From what a small language model says to the text it was asked for, or to a reason why there is none.
 
+>>> from emojisummary.emojis import Lookup
 >>> clean('Sure! Here is a tweet:\\n\\n"Braces off!" 🎉\\n\\nLet me know if you want another one.', type="paragraph",
 ...       language="english", emoji=Lookup(["🎉"]).split)
 'Braces off!'

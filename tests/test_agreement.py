@@ -1,11 +1,9 @@
-import doctest
 import random
 from collections import Counter
 
 import pytest
 from scipy.stats import binomtest
 
-from emojisummary import agreement
 from emojisummary.agreement import canaries, canary_rates, dawid_skene, krippendorff_alpha, raw_agreement, trusted, wilson
 from emojisummary.combining import normalise
 from emojisummary.emojis import plain
@@ -89,10 +87,6 @@ def source(canary, rows):
     """The row that a known-wrong pair was made from, found by what the canary's id is made from."""
     (found,) = [r for r in rows if canary["id"] == topic_id("canary", r["id"], plain(canary["emoji"]))]
     return found
-
-
-def test_the_examples_of_the_docstrings():
-    assert doctest.testmod(agreement).failed == 0
 
 
 # --- canaries ---

@@ -154,6 +154,7 @@ def topic_id(*fields: object) -> str:
 def texts_for(rank: int | None, ranked: int, amount) -> int:
     """How many texts an emoji of this rank gets: amount.max for rank 1, amount.min for the last and the unranked.
 
+    >>> from emojisummary.sections import Amount
     >>> [texts_for(rank, 1000, Amount(min=2, max=10, exponent=1)) for rank in (1, 500, 1000, None)]
     [10, 6, 2, 2]
     """

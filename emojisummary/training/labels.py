@@ -84,7 +84,7 @@ def shown(dataset: Dataset, tokenizer) -> str:
 def pieces_of(ids: list[int], tokenizer) -> list[str]:
     """Each token as text. A character of several tokens stands at its last one, the others are `·`.
 
-    >>> pieces_of(tokenizer("a 🏆")["input_ids"], tokenizer)
+    >>> pieces_of(tokenizer("a 🏆")["input_ids"], tokenizer)  # doctest: +SKIP
     ['a', '␣', '·', '·', '🏆']
     """
     pieces, start = [], 0
