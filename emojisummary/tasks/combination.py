@@ -33,6 +33,7 @@ class Combination(Summary):
     compared = ("set_f1", "first")
     ranks = False
     needs = "combine"
+    only_emoji = (LEAST, MOST)
     in_training = "set_f1"
 
     def request(self, topic: Row) -> Messages:

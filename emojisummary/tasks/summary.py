@@ -41,6 +41,7 @@ class Summary(Task):
     compared = ("accuracy@1", "accuracy@5")
     ranks = True
     needs = "rank"
+    only_emoji = (1, 1)
     in_training = "accuracy@1"
 
     def topics(

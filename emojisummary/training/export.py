@@ -2,7 +2,9 @@
 
     merged/            the base with the adapter in it, as transformers saves it
     <run>-q8_0.gguf    for llama.cpp, LM Studio, Ollama
+    emoji.gbnf         keeps it to the emoji in llama.cpp: llama-cli -m <run>-q8_0.gguf --grammar-file emoji.gbnf
     Modelfile          for Ollama: ollama create <run> -f Modelfile
+    emoji.schema.json  keeps it to the emoji in Ollama, as `format` of a request
     README.md          a model card: data, metrics, licences
 
 A merged model and a GGUF file must answer as the trained model does (parity.py), or they are refused.
@@ -16,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from emojisummary.artifacts import is_stamped, read_csv, read_yaml, stamp, write_text, write_yaml
+from emojisummary.grammar import gbnf, schema
 from emojisummary.models.llm import LanguageModel
 from emojisummary.models.weights import load_model
 from emojisummary.stage import UserError
@@ -43,6 +46,9 @@ class Export:
         for part in ("merged", "gguf", "ollama"):  # each needs the one before
             if part in parts:
                 getattr(self, f"make_{part}")()
+        if limits := self.student.task.only_emoji:
+            write_text(self.folder / "emoji.gbnf", gbnf(self.about["emoji"], *limits))
+            write_text(self.folder / "emoji.schema.json", json.dumps(schema(self.about["emoji"], *limits), ensure_ascii=False))
         write_text(self.folder / "README.md", card(self.model, self.settings))
 
     @cached_property
