@@ -222,11 +222,13 @@ class Train(Section):
     num_train_epochs: PositiveFloat
     """passes over the rows"""
     per_device_train_batch_size: PositiveInt
-    """rows in one forward pass"""
+    """rows in one forward pass; llm: where they don't fit into memory fewer, with more passes before an update"""
     gradient_accumulation_steps: PositiveInt
     """forward passes before one update"""
     learning_rate: PositiveFloat
     """peak learning rate"""
+    cards_epochs: int = Field(ge=0)
+    """retriever: passes over the rows before these, in which the emoji cards' vectors learn alone"""
     cards_learning_rate: PositiveFloat
     """retriever: learning rate of the emoji cards' vectors"""
     weight_decay: NonNegativeFloat

@@ -1,10 +1,14 @@
 """Training: labels, batches, the language model's whole path."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from datasets import Dataset
 
+from emojisummary.models.encoder import PACKAGED, Encoder, encoder_folder
 from emojisummary.training.common import is_complete, newest_checkpoint, prefers_last
-from emojisummary.training.retriever import NO_LABEL, AcceptedAnswers, SortedBatches
+from emojisummary.training.retriever import NO_LABEL, AcceptedAnswers, Cards, SortedBatches, learn_cards
 from tests.conftest import make_world
 
 
@@ -30,6 +34,20 @@ def test_the_target_is_shared_between_accepted_answers(labels, expected):
     loss = AcceptedAnswers(Logits(logits), also_weight=0.3)([{}], torch.tensor([labels]))
     log_probabilities = torch.tensor(logits).log_softmax(-1)[0]
     assert loss.item() == pytest.approx(-sum(share * log_probabilities[i].item() for i, share in expected.items()))
+
+
+def test_the_cards_learn_alone_before_the_encoder_does():
+    """From cards that know nothing, texts whose emoji no card could tell; the other accepted answer comes second."""
+    texts = ["the quarterly report", "a walk on the beach", "my left shoe"]
+    labels = [[0, 3], [1, NO_LABEL], [2, NO_LABEL]]
+    head = Cards(cards=4, size=384, scale=16)
+    settings = SimpleNamespace(
+        encoder=PACKAGED, max_length=128, cards_epochs=60, cards_learning_rate=1e-2, also_weight=0.3, seed=7
+    )
+    learn_cards(head, Dataset.from_dict({"text": texts, "label": labels}), settings)
+    logits = head({"sentence_embedding": Encoder(encoder_folder(PACKAGED))(texts)})["logits"]
+    assert logits.argmax(dim=1).tolist() == [0, 1, 2]
+    assert logits[0].argsort(descending=True).tolist()[:2] == [0, 3]
 
 
 def test_batches_hold_every_row_once_and_texts_of_like_length():

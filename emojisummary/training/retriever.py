@@ -1,8 +1,10 @@
-"""Trains the `retriever` student: tunes the sentence encoder and the emoji cards' vectors together.
+"""Trains the `retriever` student: the emoji cards' vectors first, then the sentence encoder and the cards together.
 
 A text's logits are its cosines with the cards' vectors, times `scale`, plus a bias for each emoji; the loss is the
 cross-entropy with the accepted answers. The vectors start as the untuned encoder's reading of the cards, so that an emoji
-without any text still has a sensible place. At the end the student gets an n-gram model of the same rows for a second opinion.
+without any text still has a sensible place. They learn alone to begin with, in seconds, as the encoder needs to read each text
+but once for that; then it's tuned with cards that make sense of it, and loses less of what it knows (linear probing, then
+fine-tuning: Kumar et al., 2022). At the end the student gets an n-gram model of the same rows for a second opinion.
 """
 
 from pathlib import Path
@@ -14,6 +16,7 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.base.modules import Module
 from sentence_transformers.base.sampler import DefaultBatchSampler
+from tqdm import tqdm
 from transformers import set_seed
 
 from emojisummary.artifacts import Row
@@ -25,6 +28,7 @@ from emojisummary.training.common import mean_scores, newest_checkpoint, run_tra
 
 NO_LABEL = -1
 MOST_LABELS = 8  # accepted answers that one row may have
+CARDS_BATCH = 256  # rows in one step, while the cards learn alone
 WHERE = ("subfolder", "token", "cache_folder", "revision", "local_files_only")
 POOL = 50  # batches whose rows are sorted by length together
 
@@ -118,15 +122,19 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     resume = newest_checkpoint(folder / "checkpoints", made_from)
     model = build_model(settings, cards, by_rank(table))
     emoji_of, index = Lookup(cards), {emoji: i for i, emoji in enumerate(cards)}
+    learned = to_dataset(rows, task.labels, emoji_of, index)
     accuracy = Accuracy(validation, list(cards), task)
+    if not resume:
+        learn_cards(model[-1], learned, settings)
     trainer = SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(
             **trainer_arguments(settings, folder / "checkpoints", len(rows), task.in_training),
             learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
             batch_sampler=SortedBatches,
+            eval_on_start=not resume,
         ),
-        train_dataset=to_dataset(rows, task.labels, emoji_of, index),
+        train_dataset=learned,
         eval_dataset=to_dataset(validation, task.accepted, emoji_of, index),
         loss=AcceptedAnswers(model, settings.also_weight),
         evaluator=accuracy,
@@ -155,6 +163,21 @@ def build_model(settings, cards: dict[str, str], ranked: list[str]) -> SentenceT
         head.vectors.copy_(Encoder(folder)(list(cards.values())))
         head.bias.copy_(-settings.prior * torch.tensor([rank[emoji] for emoji in cards]).log())
     return SentenceTransformer(modules=[*encoder, head], device=device)
+
+
+def learn_cards(head: Cards, learned: Dataset, settings) -> None:
+    """Fits the cards to the texts as the untuned encoder reads them."""
+    print(f"the encoder reads {len(learned):,} texts once, for {settings.cards_epochs} passes of the cards")
+    device, chance = head.vectors.device, torch.Generator().manual_seed(settings.seed)
+    vectors = Encoder(encoder_folder(settings.encoder), settings.max_length)(list(learned["text"])).to(device)
+    labels = torch.tensor(list(learned["label"]), device=device)
+    loss_of = AcceptedAnswers(head, settings.also_weight)
+    optimizer = torch.optim.AdamW(head.parameters(), settings.cards_learning_rate, weight_decay=0)
+    for _ in tqdm(range(settings.cards_epochs), desc="cards"):
+        for batch in torch.randperm(len(vectors), generator=chance).split(CARDS_BATCH):
+            optimizer.zero_grad()
+            loss_of([{"sentence_embedding": vectors[batch]}], labels[batch]).backward()
+            optimizer.step()
 
 
 def freeze(transformer: torch.nn.Module, layers: int | None) -> None:
