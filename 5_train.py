@@ -3,6 +3,7 @@
     python 5_train.py
     python 5_train.py --config recipes/tiny.yaml
     python 5_train.py --config recipes/tiny.yaml --export merged gguf ollama     # after training, or with it
+    accelerate launch 5_train.py --config recipes/ollama-8gb.yaml                # a language model on several GPUs
 
 reads   runs/<run>/training_data.csv, validation_data.csv (its part `dev`), emoji_data.yaml
 writes  runs/<run>/model/: the best checkpoint as a student, with checkpoints/ to go on from, trainer_state.json
@@ -15,6 +16,7 @@ import sys
 
 from emojisummary.artifacts import file_hash, fingerprint, is_stamped, package_versions, read_csv, read_emoji, stamp, write_yaml
 from emojisummary.emojis import Lookup
+from emojisummary.processes import is_main, is_sharded, number, only_main_prints
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
 from emojisummary.training.backends import choose
@@ -25,6 +27,7 @@ LIBRARIES = ("torch", "transformers", "sentence-transformers", "trl", "peft", "b
 
 
 def main(settings):
+    only_main_prints()
     folder, model = settings.folder, settings.folder / "model"
     files = [folder / name for name in ("training_data.csv", "validation_data.csv", "emoji_data.yaml")]
     table = read_emoji(folder)
@@ -35,6 +38,10 @@ def main(settings):
         raise UserError(f"{files[1]} has no text of the part `dev`: the best checkpoint is chosen by them.")
     if settings.export and settings.student != "llm":
         raise UserError("export is for `student: llm`: a retriever is exported already, its encoder lies in model/encoder.")
+    if settings.student != "llm" and number() > 1:
+        raise UserError("A retriever is trained by one process, in minutes: python 5_train.py")
+    if settings.export and is_sharded():
+        raise UserError("With FSDP, no process has a whole model to export: train, then `python 5_train.py --export ...`.")
     made_from = fingerprint(files, settings.own())
     if is_stamped(model / "student.yaml", made_from):
         print(f"{model}: up to date")
@@ -57,6 +64,8 @@ def main(settings):
         from emojisummary.training.llm import train
 
         metrics = train(*what, backend)
+    if not is_main():
+        return
 
     write_yaml(model / "made.yaml", {
         "command": " ".join(sys.argv),
@@ -71,7 +80,7 @@ def main(settings):
 
 
 def export(settings, model, rows, validation, made_from):
-    if settings.export:
+    if settings.export and is_main():
         from emojisummary.training.export import Export
 
         Export(model, settings, [row["text"] for row in [*validation, *rows]], made_from).make(settings.export)

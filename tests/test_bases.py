@@ -46,7 +46,6 @@ def test_an_adapter_learns_is_saved_alone_and_answers_from_its_folder(base, tmp_
 
 
 def test_evaluating_on_the_way_changes_nothing_in_4_bits(base, tmp_path):
-    """In one pass over the rows: measuring draws random numbers, and so changes the order of the rows in the next one."""
     for evaluations in ("1", "3"):
         flags = (*ADAPTER, "--num_train_epochs", "1", "--load_in_4bit", "--evaluations", evaluations)
         train(tmp_path / evaluations, "--base", str(base), *flags)

@@ -8,7 +8,7 @@ from emojisummary.settings import read_config, read_settings
 from emojisummary.stage import UserError
 
 ROOT = Path(__file__).parent.parent
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+RECIPES = sorted(set((ROOT / "recipes").glob("*.yaml")) - {ROOT / "recipes" / "fsdp.yaml"})  # which is accelerate's
 
 # key, what is typed behind the flag (None: nothing), what arrives
 SHARED_FLAGS = [

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from emojisummary.artifacts import read_yaml
+from emojisummary.processes import is_sharded
 from emojisummary.stage import UserError
 
 
@@ -53,9 +54,16 @@ def best_dtype():
 
 
 def four_bits():
-    """NF4 with doubly quantised scales: half a byte a weight, and the format in which QLoRA was found to lose least."""
+    """NF4 with doubly quantised scales: half a byte a weight, and the format in which QLoRA was found to lose least.
+
+    FSDP spreads only weights of one dtype, so there the 4 bits are packed into numbers of the dtype of all others.
+    """
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=best_dtype()
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=best_dtype(),
+        bnb_4bit_quant_storage=best_dtype() if is_sharded() else None,
     )

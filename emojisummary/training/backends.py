@@ -7,6 +7,7 @@ Unsloth rewrites transformers and trl when it's imported, so it must come before
 import os
 from importlib.util import find_spec
 
+from emojisummary.processes import number
 from emojisummary.stage import UserError
 
 QUIET = {
@@ -46,6 +47,8 @@ def why_not_unsloth(settings) -> str | None:
         return "base tiny is built from scratch"
     if not torch.cuda.is_available():
         return "unsloth needs a CUDA GPU, and there is none"
+    if number() > 1:
+        return "several processes train one model, which is done with hf"
     if find_spec("unsloth") is None:
         return "unsloth isn't installed: pip install -r requirements-gpu.txt"
     return None if settings.r else "r is null, so all weights are trained, which is done with hf"

@@ -13,6 +13,7 @@ import torch
 
 from emojisummary.chat import PLAIN_TEMPLATE
 from emojisummary.models.weights import best_dtype, four_bits
+from emojisummary.processes import is_sharded, state
 from emojisummary.stage import UserError
 from emojisummary.training.labels import Lesson
 from emojisummary.training.tiny import build_tiny
@@ -62,7 +63,8 @@ def load_hf(settings) -> tuple:
     tokenizer = AutoTokenizer.from_pretrained(settings.base)
     options = {"dtype": best_dtype(), "attn_implementation": "sdpa"}
     if settings.load_in_4bit:
-        options |= {"quantization_config": four_bits(), "device_map": {"": 0 if torch.cuda.is_available() else "cpu"}}
+        own_gpu = state().local_process_index if torch.cuda.is_available() else "cpu"
+        options |= {"quantization_config": four_bits(), "device_map": None if is_sharded() else {"": own_gpu}}
     model = AutoModelForCausalLM.from_pretrained(settings.base, **options)
     if settings.load_in_4bit:
         keep_packing(model)
@@ -90,8 +92,10 @@ def with_adapter(model, settings):
 
 def without_half_precision(model) -> None:
     """On a CPU, adapters beside 4-bit weights go back to float32: trl makes them bfloat16, which is slow there, or missing."""
+    if torch.cuda.is_available():  # with FSDP, the weights may still be on the CPU
+        return
     for parameter in model.parameters():
-        if parameter.requires_grad and parameter.device.type == "cpu":
+        if parameter.requires_grad:
             parameter.data = parameter.data.float()
 
 

@@ -8,10 +8,12 @@ import torch
 from transformers.trainer_callback import ProgressCallback
 
 from emojisummary.artifacts import Row, is_stamped, stamp
+from emojisummary.processes import is_main, number
 from emojisummary.training.watch import StopsOnCtrlC
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
-STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+OPTIMIZER = ("optimizer.pt", "optimizer.bin")  # the second one by FSDP
+STATE = ("trainer_state.json", "scheduler.pt")
 SHOWN = ("loss", "accuracy@1", "accuracy@5", "set_f1", "first")  # while training goes on, those of them that are measured
 LOGGED_POINTS = 100  # of the training loss, for the plot
 
@@ -21,12 +23,13 @@ def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> 
 
     `metric` is measured and a checkpoint kept `settings.evaluations` times; the best one is the student. None: the loss.
     """
-    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps * number()
     steps = max(int(-(-rows // batch) * settings.num_train_epochs), 1)
     every = -(-steps // settings.evaluations)
     on_gpu = torch.cuda.is_available()
     return {
         "output_dir": str(folder),
+        "use_cpu": number() > 1 and not on_gpu,  # accelerate looks for several processes without a GPU only if told so
         "num_train_epochs": settings.num_train_epochs,
         "per_device_train_batch_size": settings.per_device_train_batch_size,
         "per_device_eval_batch_size": settings.per_device_train_batch_size,
@@ -64,7 +67,8 @@ def run_trainer(trainer, resume: Path | None, state: Path) -> None:
     if resume:
         print(f"going on from {resume}")
     stops = StopsOnCtrlC()
-    trainer.add_callback(stops)
+    if number() == 1:  # several processes would stop behind different steps: they stop at once
+        trainer.add_callback(stops)
     try:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     finally:
@@ -76,7 +80,8 @@ def run_trainer(trainer, resume: Path | None, state: Path) -> None:
         trainer._load_from_checkpoint(str(last))  # both trainers have loaded the one with the highest accuracy so
         trainer.state.best_model_checkpoint = str(last)
         trainer.state.best_global_step = trainer.state.global_step
-    trainer.state.save_to_json(str(state))
+    if is_main():
+        trainer.state.save_to_json(str(state))
 
 
 def prefers_last(log: list[dict], rows: int, metric: str = "eval_accuracy@1") -> bool:
@@ -120,8 +125,10 @@ def mean_scores(task, validation: list[Row], given: list) -> dict[str, float]:
 def newest_checkpoint(folder: Path, made_from: str) -> Path | None:
     """The newest complete checkpoint to go on from; None to start at the beginning.
 
-    Checkpoints that were made from other rows or settings are removed, and so is what a kill left half-written.
+    Checkpoints that were made from other rows or settings, or by another number of processes, are removed, and so is what a
+    kill left half-written.
     """
+    made_from += f" {number()} processes" if number() > 1 else ""
     if folder.exists() and not is_stamped(folder, made_from):
         shutil.rmtree(folder)
     stamp(folder, made_from)
@@ -140,11 +147,14 @@ def by_step(folder: Path) -> list[Path]:
 
 def is_complete(checkpoint: Path) -> bool:
     """Whether all files of a checkpoint are there and whole, as far as their formats tell."""
-    if not all((checkpoint / name).exists() for name in STATE) or not any((checkpoint / w).exists() for w in WEIGHTS):
+    chance = [f"rng_state_{process}.pth" for process in range(number())] if number() > 1 else ["rng_state.pth"]
+    there = {path.name for path in checkpoint.glob("*")}
+    optimizer = next((name for name in OPTIMIZER if name in there), None)
+    if not there.issuperset((*STATE, *chance)) or there.isdisjoint(WEIGHTS) or optimizer is None:
         return False
     try:
         json.loads((checkpoint / "trainer_state.json").read_text())
-        torch.load(checkpoint / "optimizer.pt", map_location="meta", weights_only=True)
+        torch.load(checkpoint / optimizer, map_location="meta", weights_only=True)
     except (ValueError, RuntimeError, EOFError, OSError):
         return False
     return True

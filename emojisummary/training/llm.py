@@ -7,13 +7,16 @@ proves the whole path on a CPU. Unsloth, where it's the back end, must have been
 from pathlib import Path
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import EarlyStoppingCallback, set_seed
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer import sft_trainer
 
 from emojisummary.artifacts import Row, write_yaml
 from emojisummary.models.llm import LanguageModel
+from emojisummary.processes import is_main, is_sharded, state
 from emojisummary.training.bases import absolute, load_base, without_half_precision
 from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
@@ -26,12 +29,33 @@ from emojisummary.training.watch import memory_explained, run_what_fits
 sft_trainer._CHUNKED_LM_HEAD_CHUNK_SIZE = 64
 
 
+class LengthGrouped(LengthGroupedSampler):
+    """The longest row comes first: memory runs out at once or never. Then those of an update are of like length.
+
+    Seed and epoch alone decide the order, so that all processes have the same one: each then takes its part of every update.
+    """
+
+    def __init__(self, trainer: SFTTrainer):
+        args = trainer.args
+        in_update = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        super().__init__(in_update, lengths=[len(ids) for ids in trainer.train_dataset["input_ids"]])
+        self.trainer = trainer
+
+    def __iter__(self):
+        epoch = int(self.trainer.state.epoch or 0)
+        self.generator = torch.Generator().manual_seed(self.trainer.args.data_seed + epoch)
+        return super().__iter__()
+
+
 class EmojiTrainer(SFTTrainer):
     """SFTTrainer that also measures the task's own scores on the validation texts."""
 
     def __init__(self, *args, student: LanguageModel, validation: list[Row], **kwargs):
         super().__init__(*args, **kwargs)
         self.student, self.validation = student, validation
+
+    def _get_train_sampler(self, *args):
+        return LengthGrouped(self)
 
     def evaluation_loop(self, *args, metric_key_prefix: str = "eval", **kwargs):
         output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
@@ -41,26 +65,36 @@ class EmojiTrainer(SFTTrainer):
 
 
 def measured(student: LanguageModel, validation: list[Row]) -> dict[str, float]:
-    """The mean of each of the task's scores over the validation texts; none for a task that is judged by its loss alone."""
-    if student.task.in_training is None:
+    """The mean of each of the task's scores over the validation texts; none where the loss alone is judged by.
+
+    Several processes ask their copy of the model a part of the texts each, and all know all answers in the end.
+    """
+    if judged_by(student.task) is None:
         return {}
     was_training = student.model.training
     student.model.eval()
-    given = student.task.ask(student, [row["text"] for row in validation])
+    with state().split_between_processes([row["text"] for row in validation]) as texts:
+        given = student.task.ask(student, texts) if texts else []
     student.model.train(was_training)
-    return mean_scores(student.task, validation, given)
+    return mean_scores(student.task, validation, gather_object(given))
+
+
+def judged_by(task) -> str | None:
+    """The score that chooses the best checkpoint; None: the loss. With FSDP, no process has a whole model that it could ask."""
+    return None if is_sharded() else task.in_training
 
 
 def train(rows, validation, table: dict, task, settings, folder: Path, made_from: str, backend: str = "hf") -> dict:
     """Trains, or goes on training, and leaves the student in the folder. Returns the best metrics."""
     set_seed(settings.seed)
-    resume = newest_checkpoint(folder / "checkpoints", made_from)
+    with state().main_process_first():  # it tidies up; the others find nothing left to do
+        resume = newest_checkpoint(folder / "checkpoints", made_from)
     lessons = lessons_of(rows, task) + general_lessons(settings, len(rows))
     model, tokenizer = load_base(settings, backend, lessons, list(table))
     kind = PlainLanguageModel if backend == "unsloth" else LanguageModel
     student = kind(folder.parent.name, model, tokenizer, task, list(table), settings.max_length)
     check_emoji(student.emoji, student)
-    if settings.base == "tiny":
+    if settings.base == "tiny" and is_main():
         save(student, folder / "base", settings)  # others can be had again where they came from
     rehearse(model, tokenizer, settings)
     learned, checkpoints = labelled(lessons, student), folder / "checkpoints"
@@ -71,14 +105,16 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
             settings,
             checkpoints,
         )
-    save(student, folder, settings)
+    weights = trainer.accelerator.get_state_dict(trainer.model) if is_sharded() else None  # all processes give their part
+    if is_main():
+        save(student, folder, settings, weights)
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     return measured(student, validation) or {"loss": min(losses)}
 
 
-def save(student: LanguageModel, folder: Path, settings) -> None:
-    """Leaves a student in a folder; student.yaml, which makes it one, comes last."""
-    student.model.save_pretrained(folder)
+def save(student: LanguageModel, folder: Path, settings, weights: dict | None = None) -> None:
+    """Leaves a student in a folder; student.yaml, which makes it one, comes last. `weights`: where the model lacks some."""
+    student.model.save_pretrained(folder, state_dict=weights)
     student.tokenizer.save_pretrained(folder)
     about = {
         "student": "llm",
@@ -106,9 +142,8 @@ def make_trainer(student, learned: Dataset, validation: list[Row], settings, fol
     trainer = EmojiTrainer(
         model=student.model,
         args=SFTConfig(
-            **trainer_arguments(settings, folder, len(learned), task.in_training),
+            **trainer_arguments(settings, folder, len(learned), judged_by(task)),
             **checkpointing,  # Unsloth has its own
-            train_sampling_strategy="group_by_length",  # the longest rows come first: memory runs out at once or never
             max_length=None,  # rows are cut where they are made
         ),
         train_dataset=learned,

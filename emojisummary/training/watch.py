@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from transformers import TrainerCallback
 
+from emojisummary.processes import is_sharded, number
 from emojisummary.stage import UserError
 
 MEASURED = 3  # steps; the first of them has the longest rows, and so the highest memory
@@ -36,7 +37,7 @@ class FirstSteps(TrainerCallback):
         self.starts.append(time.monotonic())
 
     def on_step_end(self, args, state, control, model, **kwargs):
-        if len(self.starts) != MEASURED or not state.is_world_process_zero:
+        if len(self.starts) != MEASURED or not state.is_world_process_zero or is_sharded():  # FSDP: no process has it whole
             return
         seconds = (time.monotonic() - self.starts[1]) / (MEASURED - 1)  # the very first one warms up
         size = rehearse_saving(model, self.folder)
@@ -134,7 +135,8 @@ def run_what_fits(make_trainer: Callable, run: Callable, settings, folder: Path)
     """Makes a trainer by the settings, runs it, and returns it.
 
     Where memory runs out before the first step is done, the next trainer gets smaller batches, and more of them for an update:
-    the same training, a little slower. Raises what `run` raises, where that's not it or batches are as small as can be.
+    the same training, a little slower. Raises what `run` raises, where that's not it or batches are as small as can be, and in
+    several processes: while one of them starts again, the others would wait for it in the middle of a step.
     """
     for fitting in smaller_batches(settings):
         first_steps, rows = FirstSteps(folder, fitting), fitting.per_device_train_batch_size
@@ -144,7 +146,7 @@ def run_what_fits(make_trainer: Callable, run: Callable, settings, folder: Path)
             run(trainer)
             break
         except RuntimeError as error:
-            if not is_out_of_memory(error) or len(first_steps.starts) > 1 or rows == 1:
+            if not is_out_of_memory(error) or len(first_steps.starts) > 1 or rows == 1 or number() > 1:
                 raise
         print(f"Memory ran out with {rows} rows at once: now fewer of them, and more often before an update.")
         trainer = None
