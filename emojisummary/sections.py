@@ -253,6 +253,8 @@ class Train(Section):
     """retriever: share of the target that goes to a text's other accepted emoji"""
     ngram_weights: list[NonNegativeFloat] = Field(min_length=1)
     """retriever: weights of the n-gram model beside the encoder; the best one on the validation texts is taken, 0 is without"""
+    set_likelihood: bool
+    """llm: a text's accepted answers are learned by the sum of their probabilities, each one more row; else the first alone"""
     evaluations: PositiveInt
     """how often accuracy is measured and a checkpoint kept on the way"""
     eval_rows: PositiveInt

@@ -86,6 +86,7 @@ FLAGS = [
     ("train", "max_length", "64", 64),
     ("train", "scale", "20.5", 20.5),
     ("train", "also_weight", "1", 1.0),
+    ("train", "set_likelihood", None, True),
     ("train", "ngram_weights", "0.3", [0.3]),
     ("train", "prior", "0.1", 0.1),
     ("train", "frozen_layers", "0", 0),

@@ -49,6 +49,8 @@ def why_not_unsloth(settings) -> str | None:
         return "unsloth needs a CUDA GPU, and there is none"
     if number() > 1:
         return "several processes train one model, which is done with hf"
+    if settings.set_likelihood:
+        return "set_likelihood needs logits, which hf gives"
     if find_spec("unsloth") is None:
         return "unsloth isn't installed: pip install -r requirements-gpu.txt"
     return None if settings.r else "r is null, so all weights are trained, which is done with hf"

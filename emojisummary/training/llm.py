@@ -17,11 +17,13 @@ from trl.trainer import sft_trainer
 from emojisummary.artifacts import Row, write_yaml
 from emojisummary.models.llm import LanguageModel
 from emojisummary.processes import is_main, is_sharded, state
+from emojisummary.stage import UserError
 from emojisummary.training.bases import absolute, load_base, without_half_precision
 from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
-from emojisummary.training.labels import Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
+from emojisummary.training.labels import IGNORED, Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
+from emojisummary.training.set_likelihood import Answers, set_loss, with_others
 from emojisummary.training.watch import memory_explained, run_what_fits
 
 # trl computes logits for the learned tokens alone, so many at a time: a batch of ours has some 50, and 256 would be filled up
@@ -57,6 +59,16 @@ class EmojiTrainer(SFTTrainer):
     def _get_train_sampler(self, *args):
         return LengthGrouped(self)
 
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        answers, lesson = inputs.pop("answers", None), inputs.pop("lesson", None)
+        if lesson is None or not self.model.training:  # what is validated is the first answer
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        labels = inputs.pop("labels")
+        loss = set_loss(model, inputs, answers, lesson)
+        if num_items_in_batch is None:
+            return loss / (labels != IGNORED).sum()
+        return loss / num_items_in_batch * self.accelerator.num_processes  # whose gradients are averaged
+
     def evaluation_loop(self, *args, metric_key_prefix: str = "eval", **kwargs):
         output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
         metrics = measured(self.student, self.validation)
@@ -86,6 +98,8 @@ def judged_by(task) -> str | None:
 
 def train(rows, validation, table: dict, task, settings, folder: Path, made_from: str, backend: str = "hf") -> dict:
     """Trains, or goes on training, and leaves the student in the folder. Returns the best metrics."""
+    if settings.set_likelihood and not task.ranks:
+        raise UserError(f"set_likelihood is for tasks whose answer is one emoji; that of {task.name} isn't.")
     set_seed(settings.seed)
     with state().main_process_first():  # it tidies up; the others find nothing left to do
         resume = newest_checkpoint(folder / "checkpoints", made_from)
@@ -98,6 +112,8 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
         save(student, folder / "base", settings)  # others can be had again where they came from
     rehearse(model, tokenizer, settings)
     learned, checkpoints = labelled(lessons, student), folder / "checkpoints"
+    if settings.set_likelihood:
+        learned = with_others(learned, lessons, rows, student)
     with memory_explained(settings):
         trainer = run_what_fits(
             lambda fitting: make_trainer(student, learned, validation, fitting, checkpoints, backend),
@@ -145,6 +161,7 @@ def make_trainer(student, learned: Dataset, validation: list[Row], settings, fol
             **trainer_arguments(settings, folder, len(learned), judged_by(task)),
             **checkpointing,  # Unsloth has its own
             max_length=None,  # rows are cut where they are made
+            remove_unused_columns=not settings.set_likelihood,
         ),
         train_dataset=learned,
         eval_dataset=to_dataset(gold, student),
@@ -153,6 +170,8 @@ def make_trainer(student, learned: Dataset, validation: list[Row], settings, fol
         validation=validation,
     )
     without_half_precision(student.model)
+    if settings.set_likelihood:
+        trainer.data_collator = Answers(trainer.data_collator)
     if settings.early_stopping_patience:
         trainer.add_callback(EarlyStoppingCallback(settings.early_stopping_patience))
     return trainer
