@@ -45,7 +45,7 @@ def main(settings):
     made_from = fingerprint(files, settings.own())
     if is_stamped(model / "student.yaml", made_from):
         print(f"{model}: up to date")
-        export(settings, model, rows, validation, made_from)
+        afterwards(settings, model, rows, validation, made_from)
         return
 
     rows = rows[: settings.limit]
@@ -76,14 +76,18 @@ def main(settings):
     })  # fmt: skip
     stamp(model / "student.yaml", made_from)
     print(f"{model}: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
-    export(settings, model, rows, validation, made_from)
+    afterwards(settings, model, rows, validation, made_from)
 
 
-def export(settings, model, rows, validation, made_from):
+def afterwards(settings, model, rows, validation, made_from):
     if settings.export and is_main():
         from emojisummary.training.export import Export
 
         Export(model, settings, [row["text"] for row in [*validation, *rows]], made_from).make(settings.export)
+    if settings.push_to_hub and is_main():
+        from emojisummary.training.hub import push
+
+        print(f"{model}: uploaded to {push(model, settings)}")
 
 
 if __name__ == "__main__":

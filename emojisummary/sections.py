@@ -199,7 +199,7 @@ class Parity(Section):
 
 
 class Train(Section):
-    AFTERWARDS: ClassVar = {"export", "llama_cpp", "gguf_type", "parity", "report_to"}  # nothing is trained anew for these
+    AFTERWARDS: ClassVar = {"export", "llama_cpp", "gguf_type", "parity", "report_to", "push_to_hub"}  # nothing is trained anew
 
     student: Literal["retriever", "llm"]
     """the kind of model: a tuned sentence encoder, or a fine-tuned causal language model"""
@@ -276,6 +276,8 @@ class Train(Section):
     gguf_type: Literal["f16", "q8_0", "q4_k_m"]
     """llm: how the weights are stored in the GGUF file"""
     parity: Parity
+    push_to_hub: str | None
+    """where the student goes on the hub, now or later, as a private repository: <user>/<name>; null: nowhere"""
 
 
 class Study(Section):

@@ -72,6 +72,7 @@ FLAGS = [
     ("train", "optim", "paged_adamw_8bit", "paged_adamw_8bit"),
     ("train", "early_stopping_patience", "2", 2),
     ("train", "report_to", "tensorboard", "tensorboard"),
+    ("train", "push_to_hub", "somebody/emoji", "somebody/emoji"),
     ("train", "export", "gguf", ["gguf"]),
     ("train", "llama_cpp", "folder", "folder"),
     ("train", "gguf_type", "f16", "f16"),

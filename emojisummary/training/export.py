@@ -167,14 +167,18 @@ def card(model: Path, settings) -> str:
     rows = read_csv(model.parent / "training_data.csv", ("text", "answer"))
     teachers = sorted({row.get("teacher") or "unknown" for row in rows})
     languages = sorted({row.get("language") or "unknown" for row in rows})
-    base = "a small Llama from scratch" if about["base"] == "tiny" else Path(about["base"]).name
+    if about["student"] == "retriever":
+        base, prompt = f"the sentence encoder {Path(settings.encoder).name}", []
+    else:
+        base = "a small model from scratch" if about["base"] == "tiny" else Path(about["base"]).name
+        prompt = [f"- System prompt: {TASKS[about['task']].system}"]
     lines = [
         f"# {settings.run}",
         "",
         f"Answers a text with one emoji. Trained with EmojiSummary from {base}, by the command `{made['command']}`.",
         "",
         f"- Data: {len(rows):,} rows in {', '.join(languages)}, written by {', '.join(teachers)}. They are synthetic.",
-        f"- System prompt: {TASKS[about['task']].system}",
+        *prompt,
         "- On the validation texts of the part `dev`, by which the checkpoint was chosen: "
         + ", ".join(f"{name} {value:.3f}" for name, value in made["metrics"].items()),
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
