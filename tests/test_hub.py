@@ -45,7 +45,8 @@ def student(tmp_path_factory):
     train(run, "--num_train_epochs", "1", "--per_device_train_batch_size", "33", "--evaluations", "1")
     write_csv(run / "training_data.csv", ("text", "answer"), ROWS)
     write_yaml(run / "model" / "made.yaml", {"command": "5_train.py", "metrics": {"accuracy@1": 0.5}, "versions": {"trl": "1"}})
-    made = ("merged/config.json", "run-q8_0.gguf", "run-q8_0.gguf.parity.yaml", "Modelfile", ".made/Modelfile", "README.md")
+    made = ("merged/config.json", "run-q8_0.gguf", "run-q8_0.gguf.parity.yaml", "Modelfile", ".made/Modelfile", "README.md",
+            "emoji.gbnf", "emoji.schema.json")  # fmt: skip
     for path in (run / "model" / "export" / name for name in made):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
@@ -67,7 +68,11 @@ def test_a_language_model_arrives_whole_and_without_what_training_left(student, 
 
 @pytest.mark.parametrize(
     ("wanted", "expected"),
-    [("merged", {"merged/config.json"}), ("gguf", {"run-q8_0.gguf"}), ("ollama", {"run-q8_0.gguf", "Modelfile"})],
+    [
+        ("merged", {"merged/config.json"}),
+        ("gguf", {"run-q8_0.gguf", "emoji.gbnf"}),
+        ("ollama", {"run-q8_0.gguf", "emoji.gbnf", "Modelfile", "emoji.schema.json"}),
+    ],
 )
 def test_the_exports_that_are_named_come_along(student, hub, wanted, expected):
     push(student / "model", settings(*FLAGS, "--export", wanted))

@@ -11,7 +11,10 @@ from emojisummary.stage import UserError
 from emojisummary.training.export import card
 
 LEFT_OUT = ["checkpoints/*", "*.made/*", "*.part", "*.part/*", "*.tmp", "export/README.md", "export/*.parity.yaml"]
-EXPORTS = {"export/merged/*": {"merged"}, "export/*.gguf": {"gguf", "ollama"}, "export/Modelfile": {"ollama"}}
+EXPORTS = {
+    "export/merged/*": {"merged"}, "export/*.gguf": {"gguf", "ollama"}, "export/emoji.gbnf": {"gguf", "ollama"},
+    "export/Modelfile": {"ollama"}, "export/emoji.schema.json": {"ollama"},
+}  # fmt: skip
 
 
 def push(model: Path, settings) -> str:
