@@ -80,6 +80,7 @@ FLAGS = [
     ("train", "per_device_train_batch_size", "3", 3),
     ("train", "gradient_accumulation_steps", "4", 4),
     ("train", "learning_rate", "3e-6", 3e-6),
+    ("train", "cards_epochs", "0", 0),
     ("train", "cards_learning_rate", "1e-2", 1e-2),
     ("train", "weight_decay", "0", 0.0),
     ("train", "warmup_ratio", "0.5", 0.5),
