@@ -82,7 +82,7 @@ def measure(size: str, kind: str) -> None:
     if kind == "plain":
         dataset = dataset.map(lambda row: {"labels": row["input_ids"]})
     changes = {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False, "num_train_epochs": 1}
-    given = trainer_arguments(settings, ROOT / "runs" / "bench-gpu" / "trainer", len(dataset)) | changes
+    given = trainer_arguments(settings, ROOT / "runs" / "bench-gpu" / "trainer", len(dataset), None) | changes
     more = {} if kind == "unsloth" else {"gradient_checkpointing": True}
     more |= {"loss_type": "nll"} if kind == "plain" else {"train_sampling_strategy": "group_by_length"}
     trainer = SFTTrainer(

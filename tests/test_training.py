@@ -6,8 +6,9 @@ import pytest
 import torch
 from datasets import Dataset
 
+from emojisummary.artifacts import stamp
 from emojisummary.models.encoder import PACKAGED, Encoder, encoder_folder
-from emojisummary.training.common import is_complete, newest_checkpoint, prefers_last
+from emojisummary.training.common import newest_checkpoint, prefers_last
 from emojisummary.training.retriever import NO_LABEL, AcceptedAnswers, Cards, SortedBatches, learn_cards
 from tests.conftest import make_world
 
@@ -72,18 +73,21 @@ def test_the_last_checkpoint_is_taken_unless_it_is_clearly_worse(measured, expec
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):
+    checkpoints = tmp_path / "checkpoints"
+    stamp(checkpoints, "this")
     for step in (5, 10, 15):
-        folder = tmp_path / "checkpoints" / f"checkpoint-{step}"
+        folder = checkpoints / f"checkpoint-{step}"
         folder.mkdir(parents=True)
         for name in ("model.safetensors", "rng_state.pth", "scheduler.pt"):
             (folder / name).write_bytes(b"x")
         torch.save({}, folder / "optimizer.pt")
         (folder / "trainer_state.json").write_text("{}")
-    (tmp_path / "checkpoints" / "checkpoint-15" / "trainer_state.json").unlink()
-    (tmp_path / "checkpoints" / "checkpoint-10" / "optimizer.pt").write_bytes(b"PK\x03\x04 cut off")
-    assert newest_checkpoint(tmp_path / "checkpoints", "other") is None, "made from other data"
-
-    assert not is_complete(tmp_path / "checkpoints" / "checkpoint-15")
+    (checkpoints / "checkpoint-15" / "trainer_state.json").unlink()
+    (checkpoints / "checkpoint-10" / "optimizer.pt").write_bytes(b"PK\x03\x04 cut off")
+    assert newest_checkpoint(checkpoints, "this") == checkpoints / "checkpoint-5"
+    assert [path.name for path in checkpoints.glob("checkpoint-*")] == ["checkpoint-5"]
+    assert newest_checkpoint(checkpoints, "other") is None, "made from other data"
+    assert not list(checkpoints.glob("checkpoint-*"))
 
 
 def test_a_language_model_learns_resumes_and_answers_with_emoji_alone(finished, tmp_path):
