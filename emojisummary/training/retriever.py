@@ -2,8 +2,8 @@
 
 A text's logits are its cosines with the cards' vectors, times `scale`, plus a bias for each emoji; the loss is the
 cross-entropy with the accepted answers. The vectors start as the untuned encoder's reading of the cards, so that an emoji
-without any text still has a sensible place. They learn alone to begin with, in seconds, as the encoder needs to read each text
-but once for that; then it's tuned with cards that make sense of it, and loses less of what it knows (linear probing, then
+without any text still has a sensible place. They learn alone to begin with, which is cheap, as the encoder reads each text but
+once for that; then it's tuned with cards that make sense of it, and loses less of what it knows (linear probing, then
 fine-tuning: Kumar et al., 2022). At the end the student gets an n-gram model of the same rows for a second opinion.
 """
 
