@@ -23,10 +23,10 @@ ASKED = ["more cheese please", "a wet dog", "rocket", "xyz", "Pizza!", "走る"]
 
 
 def test_it_is_the_naive_bayes_of_scikit_learn():
-    model = Linear.learned(ROWS, EMOJI)
-    labels = np.array([EMOJI.index(row["answer"]) for row in ROWS])
+    model = Linear.learned(ROWS, list(TEXTS))
+    labels = [list(TEXTS).index(row["answer"]) for row in ROWS]
     theirs = MultinomialNB(alpha=SMOOTHING, fit_prior=False)
-    theirs.partial_fit(model.vectorizer.transform([row["text"] for row in ROWS]), labels, classes=range(len(EMOJI)))
+    theirs.fit(model.vectorizer.transform([row["text"] for row in ROWS]), labels)
     expected = theirs.predict_proba(model.vectorizer.transform(ASKED))
     assert model.probabilities(ASKED).numpy() == pytest.approx(expected, abs=1e-5)
 
@@ -44,7 +44,13 @@ def test_it_ranks_texts_of_any_kind():
     assert ranked[0][0][0] == "🍕"
     assert all([emoji for emoji, _ in best] != [] and len(best) == 5 for best in ranked)
     assert all(sum(p for _, p in best) == pytest.approx(1) for best in ranked)
-    assert model.predict("two dogs")["emoji"] == "🐶"
+    assert model.predict("some dogs")["emoji"] == "🐶"
+
+
+def test_an_emoji_without_any_text_is_the_last_one():
+    ranked = Linear.learned(ROWS, EMOJI).rank(["PIZZA and cheese", "launching", "My DOGS!"], top=5)
+    assert [best[0][0] for best in ranked] == ["🍕", "🚀", "🐶"]
+    assert [best[-1][0] for best in ranked] == ["🦄"] * 3
 
 
 def test_the_same_rows_give_the_same_probabilities():
