@@ -36,12 +36,7 @@ def main(settings):
     validation = split(read_csv(files[1], ("text", "answers"), "python 4_combine_eval.py"), "dev")[: settings.eval_rows]
     if not validation:
         raise UserError(f"{files[1]} has no text of the part `dev`: the best checkpoint is chosen by them.")
-    if settings.export and settings.student != "llm":
-        raise UserError("export is for `student: llm`: a retriever is exported already, its encoder lies in model/encoder.")
-    if settings.student != "llm" and number() > 1:
-        raise UserError("A retriever is trained by one process, in minutes: python 5_train.py")
-    if settings.export and is_sharded():
-        raise UserError("With FSDP, no process has a whole model to export: train, then `python 5_train.py --export ...`.")
+    check(settings, task)
     made_from = fingerprint(files, settings.own())
     if is_stamped(model / "student.yaml", made_from):
         print(f"{model}: up to date")
@@ -53,8 +48,6 @@ def main(settings):
         f"{len(rows):,} rows, {len(validation):,} validation texts" + "".join(f"; {n:,} rows {p}" for p, n in problems.items())
     )
     what = (rows, validation, table, task, settings, model, made_from)
-    if settings.student == "retriever" and task.in_training != "accuracy@1":
-        raise UserError(f"A retriever answers with one emoji: the task {task.name} needs --student llm.")
     if settings.student == "retriever":
         from emojisummary.training.retriever import train
 
@@ -77,6 +70,19 @@ def main(settings):
     stamp(model / "student.yaml", made_from)
     print(f"{model}: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
     afterwards(settings, model, rows, validation, made_from)
+
+
+def check(settings, task):
+    """Refuses settings that don't go together, before any work."""
+    if settings.student == "llm":
+        if settings.export and is_sharded():
+            raise UserError("With FSDP, no process has a whole model to export: train, then `python 5_train.py --export ...`.")
+    elif task.in_training != "accuracy@1":
+        raise UserError(f"A retriever answers with one emoji: the task {task.name} needs --student llm.")
+    elif settings.export:
+        raise UserError("export is for `student: llm`: a retriever is exported already, its encoder lies in model/encoder.")
+    elif number() > 1:
+        raise UserError("A retriever is trained by one process, in minutes: python 5_train.py")
 
 
 def afterwards(settings, model, rows, validation, made_from):
