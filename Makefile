@@ -32,9 +32,10 @@ STAGES = 1_emoji.py 2_generate.py 3_validate.py 4_combine.py 4_combine_eval.py 5
 
 # TASK=combination, chat, story or gpt2: the same stages learn something else, by recipes/$(TASK).yaml
 RECIPE = $(if $(TASK),--config recipes/$(TASK).yaml)
-# LIMIT=20: all emoji, but so few rows of each file
+# make study LIMIT=20: all emoji, but so few rows of each file
 FEW = $(if $(LIMIT),--limit $(LIMIT))
 
+# FLAGS goes to every stage, so it takes what all of them know; what one stage knows belongs in a recipe
 demo: $(INSTALLED) ## all stages into runs/demo, then the results (TASK=story: another task; FLAGS="--limit 300 --run small": a quick look)
 	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage $(RECIPE) $(FLAGS) || exit; done
 
@@ -62,5 +63,5 @@ bench-gpu: $(INSTALLED) ## what training takes on a GPU of 8 GB, both back ends,
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt
 	$(RUN) benchmarks/gpu.py
 
-clean: ## remove all runs; .venv stays
+clean: ## remove all runs, the trained models too; .venv stays
 	rm -rf runs

@@ -1,6 +1,6 @@
 """The settings: one section of config.yaml per stage, and what all stages share.
 
-config.yaml holds every default. A recipe (`--config recipes/german.yaml`) is only the difference from it, and a flag
+config.yaml holds every default. A recipe (`--config recipes/languages.yaml`) is only the difference from it, and a flag
 of the script (`--learning_rate 1e-4`) wins over both. sections.py says which keys there are and what they take.
 """
 

@@ -1,8 +1,12 @@
 """Runs one numbered script: reads its settings, calls its main, and turns what went wrong into the right exit code."""
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable
+
+WHICH_RUN = ("--config", "--run", "--runs_folder")
 
 
 class UserError(Exception):
@@ -23,9 +27,24 @@ def run(main: Callable, section: str) -> None:
     except UserError as error:
         if debug:
             raise
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {on_this_run(str(error), sys.argv[1:])}")
     except KeyboardInterrupt:
         print("\nStopped. Everything finished so far is kept; the same command goes on from here.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def on_this_run(message: str, flags: list[str]) -> str:
+    """The message, with its commands for the run that these flags are about: without them, they would work on another one.
+
+    >>> on_this_run("Make it with: python 1_emoji.py", ["--limit", "9", "--config", "recipes/tiny.yaml"])
+    'Make it with: python 1_emoji.py --config recipes/tiny.yaml'
+    """
+    which = []
+    for flag, value in zip(flags, [*flags[1:], ""], strict=True):
+        if flag in WHICH_RUN:
+            which += [flag, value]
+        elif flag.partition("=")[0] in WHICH_RUN:
+            which.append(flag)
+    return re.sub(r"python \d_\w+\.py(?! --)", lambda command: shlex.join([*command[0].split(), *which]), message)

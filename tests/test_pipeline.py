@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import time
@@ -191,6 +192,12 @@ def test_a_missing_input_names_the_command_that_makes_it(world, stage, maker):
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert "Traceback" in world(stage, "--debug", code=1).stderr
+
+
+def test_a_command_that_an_error_names_is_one_for_the_same_run(world):
+    world.path().mkdir(parents=True)
+    which = world.command("1_emoji")[2:]
+    assert shlex.join(["python", "1_emoji.py", *which]) in world("2_generate", "--limit", "5", code=1).stderr
 
 
 @pytest.mark.parametrize(
