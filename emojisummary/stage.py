@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 
 WHICH_RUN = ("--config", "--run", "--runs_folder")
 
@@ -40,9 +41,11 @@ def on_this_run(message: str, flags: list[str]) -> str:
 
     >>> on_this_run("Make it with: python 1_emoji.py", ["--limit", "9", "--config", "recipes/tiny.yaml"])
     'Make it with: python 1_emoji.py --config recipes/tiny.yaml'
+    >>> on_this_run("Make it with: python 1_emoji.py", [])
+    'Make it with: python 1_emoji.py'
     """
     which = []
-    for flag, value in zip(flags, [*flags[1:], ""], strict=True):
+    for flag, value in pairwise([*flags, ""]):
         if flag in WHICH_RUN:
             which += [flag, value]
         elif flag.partition("=")[0] in WHICH_RUN:
