@@ -306,6 +306,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport) -> None:
         self.transport = transport
         self.server.connections.add(self)
+        if self.server.stopping.is_set():
+            transport.abort()
 
     def connection_lost(self, problem) -> None:
         self.server.connections.discard(self)
@@ -457,7 +459,9 @@ class StandIn(Slots):
             connection.transport.write(self._error(record, status))
             return
         async with self.slot(with_tag(record.model)):
-            await self._speak(connection, record)
+            end = await self._speak(connection, record)
+        record.answered = bool(end) and not connection.transport.is_closing()
+        connection.transport.write(end)  # whoever has the whole answer finds its slot free
 
     def _problem(self, record: Record) -> int | None:
         """The status of the error that it gets at once, if any."""
@@ -475,8 +479,8 @@ class StandIn(Slots):
     def _has(self, model: str) -> bool:
         return with_tag(model) in map(with_tag, self.models)
 
-    async def _speak(self, connection: Connection, record: Record) -> None:
-        """Writes the answer, or what its fault leaves of it."""
+    async def _speak(self, connection: Connection, record: Record) -> bytes:
+        """Writes the answer but for its end, which it returns; or what a fault leaves of it, and then b""."""
         fault, write = record.fault, connection.transport.write
         if fault == "hang":
             await asyncio.Event().wait()
@@ -490,7 +494,7 @@ class StandIn(Slots):
             await asyncio.sleep(self.latency)
             write(top + body[: len(body) // 2])
             connection.reset() if fault == "reset" else connection.transport.close()
-            return
+            return b""
         if fault == "drip":
             frames, pause = [body[start : start + 8] for start in range(0, len(body), 8)], self.drip
         for frame in frames[:-1]:
@@ -498,8 +502,7 @@ class StandIn(Slots):
             write(top + frame)
             top = b""
         await asyncio.sleep(pause)
-        record.answered = not connection.transport.is_closing()
-        write(top + frames[-1])
+        return top + frames[-1]
 
     def _found(self, path: str) -> bytes:
         """What it answers when it isn't asked for text."""

@@ -46,7 +46,7 @@ def until(condition) -> None:
 
 def asked(server, model: str = "stand-in") -> http.client.HTTPConnection:
     """A connection on which an answer is due."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("POST", "/api/chat", json.dumps({"model": model, "messages": PIZZA, "stream": False}))
     return connection
 
