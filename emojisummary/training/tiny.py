@@ -1,11 +1,17 @@
-"""`base: tiny`: a small Llama or GPT-2 with random weights, and a byte-level BPE tokenizer trained on the lessons themselves.
+"""`base: tiny`: a small Llama or GPT-2 built from scratch, and a byte-level BPE tokenizer trained on the lessons themselves.
 
 It knows nothing but what the lessons teach it. It's here to prove the path from rows to answers on a CPU, not for its quality.
 
-The random weights have a standard deviation of 1 / sqrt(hidden_size), as LeCun et al. (1998) have it: sums then are as large as
-what is summed. transformers' 0.02 is made for models ten times as wide.
+A few passes over short lessons are too few to find out from random vectors what a rare word means. So each emoji is one token,
+and the tokens' vectors start from a count of which of them stand in the same lessons. All other weights are random, with a
+standard deviation of 1 / sqrt(hidden_size), as LeCun et al. (1998) have it: sums then are as large as what is summed.
+transformers' 0.02 is made for models ten times as wide.
 """
 
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.utils.extmath import randomized_svd
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -23,12 +29,33 @@ LONGEST = 1024  # positions
 
 def build_tiny(settings, lessons: list[Lesson], emoji: list[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The model and its tokenizer; their size is in the section `train.tiny`. Seed before you call."""
-    read = [message["content"] for chat, _ in lessons for message in chat]
-    tokenizer = train_tokenizer(read + [said for _, said in lessons] + emoji, settings.tiny.vocab_size)
+    texts = [[*(message["content"] for message in chat), said] for chat, said in lessons]
+    tokenizer = train_tokenizer([text for lesson in texts for text in lesson] + emoji, settings.tiny.vocab_size)
+    tokenizer.add_tokens(emoji)
     special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     build = {"llama": tiny_llama, "gpt2": tiny_gpt2}[settings.tiny.architecture]
     spread = settings.tiny.hidden_size**-0.5
-    return build(settings.tiny, vocab_size=len(tokenizer), initializer_range=spread, **special), tokenizer
+    model = build(settings.tiny, vocab_size=len(tokenizer), initializer_range=spread, **special)
+    start_from_company(model.get_input_embeddings().weight, tokenizer(["\n".join(lesson) for lesson in texts])["input_ids"])
+    return model, tokenizer
+
+
+@torch.no_grad()
+def start_from_company(vectors: torch.Tensor, lessons: list[list[int]]) -> None:
+    """Gives tokens that stand in the same lessons like vectors, of length 1; those in none or in all keep what they have.
+
+    That's latent semantic analysis (Deerwester et al., 1990): the first singular vectors of the matrix of lessons and tokens,
+    in which a token weighs the more, the fewer lessons it's in. `vectors` has the shape (tokens, size).
+    """
+    rows, columns = zip(*((row, token) for row, lesson in enumerate(lessons) for token in set(lesson)), strict=True)
+    there = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(lessons), len(vectors)))
+    rarity = np.log(len(lessons) / np.bincount(columns, minlength=len(vectors)).clip(1))
+    size = min(vectors.shape[1], *there.shape)
+    _, strengths, directions = randomized_svd(there.multiply(rarity).tocsr(), size, random_state=0)
+    found = torch.zeros_like(vectors)
+    found[:, :size] = torch.from_numpy(directions.T * strengths**0.5)
+    length = found.norm(dim=1, keepdim=True)
+    vectors.copy_(torch.where(length > 1e-6 * length.max(), found / length, vectors))
 
 
 def tiny_llama(size, **options) -> LlamaForCausalLM:
