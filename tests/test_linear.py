@@ -82,3 +82,8 @@ def test_saved_and_loaded_it_is_the_same_and_new_emoji_are_known_by_their_cards(
 
 def test_a_single_row_is_enough():
     assert Linear.learned(ROWS[:1], EMOJI).predict("pizza")["emoji"] == "🍕"
+
+
+def test_rows_without_any_word_are_refused():
+    with pytest.raises(UserError, match="No training text has a word"):
+        Linear.learned([{"text": "🍕!", "answer": "🍕", "also": ""}, {"text": "... 🐶", "answer": "🐶", "also": ""}], EMOJI)

@@ -15,6 +15,7 @@ from pathlib import Path
 from emojisummary.artifacts import Row, read_csv
 from emojisummary.emojis import Lookup, Table
 from emojisummary.models.ranker import Ranker
+from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.training.rows import training_rows
 
@@ -40,9 +41,15 @@ class Linear(Ranker):
 
     @classmethod
     def learned(cls, rows: list[Row], emoji: list[str]) -> "Linear":
-        """From rows with a `text`, an `answer` in the table's spelling, and in `also` other accepted emoji, if any."""
+        """From rows with a `text`, an `answer` in the table's spelling, and in `also` other accepted emoji, if any.
+
+        Raises UserError where no text has a word.
+        """
         vectorizer = new_vectorizer(characters={"min_df": min(2, len(rows))})
-        features = vectorizer.fit_transform([row["text"] for row in rows])
+        try:
+            features = vectorizer.fit_transform([row["text"] for row in rows])
+        except ValueError:
+            raise UserError("No training text has a word: there is nothing to learn emoji by.") from None
         return cls(emoji, vectorizer, (targets(rows, emoji).T @ features).tocsr())
 
     @classmethod
