@@ -4,6 +4,7 @@ Unsloth rewrites transformers and trl when it's imported, so it must come before
 `training.llm`. This module imports neither.
 """
 
+import logging
 import os
 from importlib.util import find_spec
 
@@ -14,6 +15,7 @@ QUIET = {
     "UNSLOTH_AUTO_INSTALL": "0",  # its exporter would install packages of the system and clone repositories
     "UNSLOTH_DISABLE_STATISTICS": "1",
 }
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # on some CPUs it misses a package that isn't needed
 
 
 def choose(settings) -> str:
