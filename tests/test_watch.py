@@ -2,6 +2,8 @@
 
 import re
 import signal
+import time
+from itertools import count
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from emojisummary.models.llm import LanguageModel
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.training.beam import PlainLanguageModel
+from emojisummary.training.common import Progress
 from emojisummary.training.labels import IGNORED, check, check_emoji, lessons_of, pieces_of, shown, to_dataset
 from emojisummary.training.tiny import build_tiny
 from emojisummary.training.watch import StopsOnCtrlC, disk_need, duration, memory_explained, rehearse_saving
@@ -102,6 +105,18 @@ def test_a_model_that_has_become_nan_is_noticed_at_once(student, tmp_path):
 def test_the_disk_must_hold_weights_and_optimizer(student):
     parameters = sum(p.numel() for p in student.model.parameters())
     assert disk_need(student.model, size=1000, checkpoints=2) == 3 * (1000 + 8 * parameters) + 1000
+
+
+def test_the_bar_is_drawn_seldom_where_a_log_keeps_it(capfd):
+    progress, state = Progress(), TrainerState(max_steps=2000)
+    progress.on_train_begin(None, state, TrainerControl())
+    seconds = count(time.time())
+    progress.training_bar._time = lambda: next(seconds)  # a step takes at least one
+    for state.global_step in range(1, 2001):
+        progress.on_step_end(None, state, TrainerControl())
+    progress.on_train_end(None, state, TrainerControl())
+    drawn = capfd.readouterr().err
+    assert "2000/2000" in drawn and drawn.count("\r") < 250
 
 
 def test_ctrl_c_saves_behind_the_step_and_a_second_one_stops_at_once():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ OPTIMIZER = ("optimizer.pt", "optimizer.bin")  # the second one by FSDP
 STATE = ("trainer_state.json", "scheduler.pt")
 SHOWN = ("loss", "accuracy@1", "accuracy@5", "set_f1", "first")  # while training goes on, those of them that are measured
 LOGGED_POINTS = 100  # of the training loss, for the plot
+SELDOM = 30  # seconds from one state of the bar to the next in a log, which keeps them all
 
 
 def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> dict:
@@ -102,6 +104,11 @@ def prefers_last(log: list[dict], rows: int, metric: str = "eval_accuracy@1") ->
 
 class Progress(ProgressCallback):
     """A bar with the time left, and a line for each measurement of accuracy."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        super().on_train_begin(args, state, control, **kwargs)
+        if self.training_bar is not None and not sys.stderr.isatty():
+            self.training_bar.mininterval = SELDOM
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         pass
