@@ -17,7 +17,8 @@ class UserError(Exception):
 def run(main: Callable, section: str) -> None:
     """Calls main(settings) and leaves the process.
 
-    Exit codes: 0 done; 1 a UserError, shown without its traceback unless --debug; 130 stopped with Ctrl-C.
+    Exit codes: 0 done; 1 a UserError or a place where nothing may be written, shown without a traceback unless --debug; 130
+    stopped with Ctrl-C.
     """
     from emojisummary.settings import read_settings
 
@@ -29,6 +30,10 @@ def run(main: Callable, section: str) -> None:
         if debug:
             raise
         sys.exit(f"error: {on_this_run(str(error), sys.argv[1:])}")
+    except (NotADirectoryError, PermissionError) as error:
+        if debug:
+            raise
+        sys.exit(f"error: {error.filename}: {error.strerror}. Name another place with --runs_folder, or make way there.")
     except KeyboardInterrupt:
         print("\nStopped. Everything finished so far is kept; the same command goes on from here.", file=sys.stderr)
         sys.exit(130)

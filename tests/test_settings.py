@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emojisummary.artifacts import write_text
 from emojisummary.sections import SECTIONS, Shared
 from emojisummary.settings import read_config, read_settings
-from emojisummary.stage import UserError
+from emojisummary.stage import UserError, run
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted(set((ROOT / "recipes").glob("*.yaml")) - {ROOT / "recipes" / "fsdp.yaml"})  # which is accelerate's
@@ -432,3 +433,11 @@ def test_a_misspelt_key_of_config_yaml_itself_is_called_unknown(tmp_path, monkey
         with pytest.raises(UserError) as error:
             read_config()
         assert said in str(error.value)
+
+
+def test_a_runs_folder_that_is_a_file_is_named_without_a_traceback(tmp_path, monkeypatch):
+    file = tmp_path / "runs"
+    file.write_text("no folder")
+    monkeypatch.setattr("sys.argv", ["1_emoji.py", "--runs_folder", str(file)])
+    with pytest.raises(SystemExit, match="Not a directory. Name another place with --runs_folder"):
+        run(lambda settings: write_text(settings.folder / "some.txt", "text"), "emoji")
