@@ -49,6 +49,7 @@ def near_duplicates(texts: list[str], others: list[str], threshold: float) -> se
 
     Similarity is the Jaccard index of the sets of character 5-grams: shared / all.
     """
+    import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer
 
     if not texts or not others:
@@ -56,14 +57,11 @@ def near_duplicates(texts: list[str], others: list[str], threshold: float) -> se
     grams = CountVectorizer(analyzer=_grams, binary=True)
     b = grams.fit_transform(others)
     a = grams.transform(texts)
-    sizes_a = [max(len(_grams(text)), 1) for text in texts]
+    sizes_a = np.array([len(_grams(text)) for text in texts])
     sizes_b = b.sum(axis=1).A1
     shared = (a @ b.T).tocoo()
-    return {
-        int(i)
-        for i, j, n in zip(shared.row, shared.col, shared.data, strict=True)
-        if n / (sizes_a[i] + sizes_b[j] - n) >= threshold
-    }
+    similarity = shared.data / (sizes_a[shared.row] + sizes_b[shared.col] - shared.data)
+    return set(shared.row[similarity >= threshold].tolist())
 
 
 def _grams(text: str) -> set[str]:

@@ -116,6 +116,8 @@ class Lookup:
 
     def split(self, text: str) -> list[str]:
         """The table's emoji that occur in a text, in order. Keycaps count (1️⃣), bare digits don't."""
+        if text.isascii():  # as most are; the pattern is slow where it finds nothing
+            return []
         found = self.pattern.findall(SKIN_TONES.sub("", text))
         return [self.by_plain[plain(e)] for e in found]
 
