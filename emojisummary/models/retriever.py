@@ -29,6 +29,7 @@ def card(facts: dict) -> str:
 class Retriever(Ranker):
     """`cards` maps each emoji to its card's text, `vectors` are the trained ones of the first cards (the rest are encoded)."""
 
+    rank_at_most: int | None = None  # of a grader
     ngrams: Linear | None = None
     ngram_weight = 0.0
     reproducible = True
@@ -75,7 +76,7 @@ class Retriever(Ranker):
 
     @cached_property
     def encoder(self) -> Encoder:
-        return Encoder(self.folder, self.max_length)
+        return Encoder(self.folder, self.max_length, in_bulk=self.rank_at_most is not None)
 
     @cached_property
     def vectors(self):

@@ -21,7 +21,7 @@ from transformers import set_seed
 
 from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup, by_rank
-from emojisummary.models.encoder import Encoder, encoder_folder
+from emojisummary.models.encoder import Encoder, bulk_dtype, encoder_folder
 from emojisummary.models.linear import Linear
 from emojisummary.models.retriever import Retriever, card
 from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
@@ -129,7 +129,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     trainer = SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(
-            **trainer_arguments(settings, folder / "checkpoints", len(rows), task.in_training),
+            **trainer_arguments(settings, folder / "checkpoints", len(rows), task.in_training) | bf16_on_cpu(),
             learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
             batch_sampler=SortedBatches,
             eval_on_start=not resume,
@@ -169,7 +169,8 @@ def learn_cards(head: Cards, learned: Dataset, settings) -> None:
     """Fits the cards to the texts as the untuned encoder reads them."""
     print(f"the encoder reads {len(learned):,} texts once, for {settings.cards_epochs} passes of the cards")
     device, chance = head.vectors.device, torch.Generator().manual_seed(settings.seed)
-    vectors = Encoder(encoder_folder(settings.encoder), settings.max_length)(list(learned["text"])).to(device)
+    encoder = Encoder(encoder_folder(settings.encoder), settings.max_length, in_bulk=True)
+    vectors = encoder(list(learned["text"])).to(device)
     labels = torch.tensor(list(learned["label"]), device=device)
     loss_of = AcceptedAnswers(head, settings.also_weight)
     optimizer = torch.optim.AdamW(head.parameters(), settings.cards_learning_rate, weight_decay=0)
@@ -178,6 +179,11 @@ def learn_cards(head: Cards, learned: Dataset, settings) -> None:
             optimizer.zero_grad()
             loss_of([{"sentence_embedding": vectors[batch]}], labels[batch]).backward()
             optimizer.step()
+
+
+def bf16_on_cpu() -> dict[str, bool]:
+    """The trainer's arguments for a CPU that multiplies in bfloat16."""
+    return {"bf16": True, "use_cpu": True} if not torch.cuda.is_available() and bulk_dtype() == torch.bfloat16 else {}
 
 
 def freeze(transformer: torch.nn.Module, layers: int | None) -> None:
