@@ -2,9 +2,11 @@
 
 import json
 import os
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from statistics import mean
 
 from emojisummary.artifacts import read_yaml
 from emojisummary.stage import UserError
@@ -14,14 +16,30 @@ DASHES = ("-", "--", "-.", ":")
 Points = list[tuple[float, float]]  # (step, value)
 
 
+METRICS = ("accuracy@1", "set_f1")  # whichever was measured chose the best checkpoint; a task without any has the loss
+RISE = 1.01  # factor on the lowest validation loss: what lies above has turned up, what lies below is noise
+
+
 @dataclass
 class History:
     """What the trainer logged, as points over steps."""
 
     loss: Points
-    eval_loss: Points
-    accuracy: Points
-    best_step: int | None
+    eval_loss: Points = field(default_factory=list)
+    learning_rate: Points = field(default_factory=list)
+    metric: str = METRICS[0]
+    measured: Points = field(default_factory=list)
+    best_step: int | None = None  # that of the checkpoint that was kept
+    stopped_early: bool = False
+
+    def turn(self) -> tuple[float, float] | None:
+        """The lowest validation loss, if it has risen since while the training loss fell: from there on it learns by heart."""
+        if not self.eval_loss:
+            return None
+        lowest = min(self.eval_loss, key=lambda point: point[1])
+        before, after = ([loss for step, loss in self.loss if (step <= lowest[0]) == early] for early in (True, False))
+        falls = before and after and mean(after) < mean(before[-len(after) :])
+        return lowest if falls and self.eval_loss[-1][1] > lowest[1] * RISE else None
 
 
 def read_history(state: Path) -> History:
@@ -29,18 +47,21 @@ def read_history(state: Path) -> History:
     try:
         content = json.loads(state.read_text())
     except FileNotFoundError:
-        raise UserError(f"{state} does not exist. Make it with: python 5_train.py --run {state.parent.parent.name}") from None
+        again = shlex.join(["python", "5_train.py", "--run", state.parent.parent.name])
+        raise UserError(f"{state} does not exist. Make it with: {again}") from None
     except ValueError as error:
         raise UserError(f"{state} is not a trainer's state: {error}.") from None
     try:
         log = content["log_history"]
-        history = History(*(_points(log, key) for key in ("loss", "eval_loss", "eval_accuracy@1")), None)
+        metric = next((name for name in METRICS if any(f"eval_{name}" in entry for entry in log)), METRICS[0])
+        curves = [_points(log, key) for key in ("loss", "eval_loss", "learning_rate", f"eval_{metric}")]
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{state} is not a trainer's state: its `log_history` can't be read.") from None
-    if not history.loss:
+    loss, eval_loss, learning_rate, measured = curves
+    if not loss:
         raise UserError(f"{state} holds no loss: the training logged nothing.")
-    history.best_step = content.get("best_global_step")  # that of the checkpoint that was kept
-    return history
+    stopped_early = content.get("global_step", 0) < content.get("max_steps", 0)
+    return History(loss, eval_loss, learning_rate, metric, measured, content.get("best_global_step"), stopped_early)
 
 
 def _points(log: list[dict], key: str) -> Points:
@@ -74,7 +95,7 @@ def read_curves(results: Path, run: str) -> dict[str, Points]:
         curve = calibration["risk_coverage"]["curve"] if calibration else []
         points = [(float(point["coverage"]), float(point["error"])) for point in curve]
     except (AttributeError, KeyError, StopIteration, TypeError, ValueError):
-        again = f"python 7_evaluate.py --run {Path(run).name}"
+        again = shlex.join(["python", "7_evaluate.py", "--run", Path(run).name])
         raise UserError(f"{results} holds no results. Delete it and make it again with: {again}") from None
     return {run: points} if points else {}
 
@@ -93,27 +114,44 @@ def draw_risk_coverage(curves: dict[str, Points], path: Path) -> None:
 
 
 def draw(histories: dict[str, History], path: Path, smoothing: int) -> None:
-    """Two panels: training and validation loss above, accuracy@1 with the best checkpoint marked below."""
+    """Three panels over steps: training and validation loss, where it turned up; the metric, with the best checkpoint and an
+    early end marked; the learning rate."""
     plt, percent = _matplotlib()
-    figure, (losses, accuracies) = plt.subplots(2, 1, figsize=(7, 7), sharex=True, layout="constrained")
+    heights = {"height_ratios": (3, 3, 1)}
+    figure, panels = plt.subplots(3, 1, figsize=(7, 8), sharex=True, layout="constrained", gridspec_kw=heights)
+    losses, metrics, rates = panels
     for (name, history), colour, dash in zip(histories.items(), cycle(COLOURS), cycle(DASHES)):
+        line = {"color": colour, "linestyle": dash}
+
+        def curve(axes, points, label=None, line=line, **marks):
+            axes.plot(*zip(*points, strict=True), **line, **marks, label=label)
+
         losses.plot(*zip(*history.loss, strict=True), color=colour, alpha=0.25, linewidth=0.8)
-        smooth = moving_average(history.loss, smoothing)
-        losses.plot(*zip(*smooth, strict=True), color=colour, linestyle=dash, label=f"{name}, training")
+        curve(losses, moving_average(history.loss, smoothing), f"{name}, training")
         if history.eval_loss:
-            points = zip(*history.eval_loss, strict=True)
-            losses.plot(*points, color=colour, linestyle=dash, marker="s", markersize=4, label=f"{name}, validation")
-        if history.accuracy:
-            points = zip(*history.accuracy, strict=True)
-            accuracies.plot(*points, color=colour, linestyle=dash, marker="o", markersize=4, label=name)
-            best = next((p for p in history.accuracy if p[0] == history.best_step), history.accuracy[-1])
-            accuracies.plot(*best, marker="*", markersize=16, color=colour, markeredgecolor="black")
-            label = accuracies.annotate(f"best: {best[1]:.1%}", best, (0, -22), textcoords="offset points", ha="right")
-            label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8})
+            curve(losses, history.eval_loss, f"{name}, validation", marker="s", markersize=4)
+        if turn := history.turn():
+            _note(losses, "validation loss rises from here,\nwhile training loss falls: overfitting", turn, (0, -28), "center")
+        if history.learning_rate:
+            curve(rates, history.learning_rate)
+        if history.measured:
+            curve(metrics, history.measured, f"{name}, {history.metric}", marker="o", markersize=4)
+            best = next((p for p in history.measured if p[0] == history.best_step), history.measured[-1])
+            metrics.plot(*best, marker="*", markersize=16, color=colour, markeredgecolor="black")
+            _note(metrics, f"best: {best[1]:.1%}", best, (0, -22), "right")
+        if history.stopped_early:
+            last = (history.loss[-1][0], history.measured[-1][1] if history.measured else history.loss[-1][1])
+            _note(metrics if history.measured else losses, "stopped early", last, (0, 14), "right")
     losses.set(ylabel="loss (cross-entropy)", title="Training")
-    accuracies.set(ylabel="accuracy@1 on validation texts", xlabel="step (updates of the weights)")
-    accuracies.yaxis.set_major_formatter(percent(1.0))
-    _finish(figure, (losses, accuracies), path)
+    metrics.set(ylabel="on validation texts")
+    metrics.yaxis.set_major_formatter(percent(1.0))
+    rates.set(ylabel="learning rate", xlabel="step (updates of the weights)")
+    _finish(figure, panels, path)
+
+
+def _note(axes, text: str, point: tuple[float, float], offset: tuple[int, int], align: str) -> None:
+    label = axes.annotate(text, point, offset, textcoords="offset points", ha=align, va="center", fontsize=8)
+    label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8})
 
 
 def _matplotlib():
@@ -133,7 +171,8 @@ def _finish(figure, panels, path: Path) -> None:
 
     for axes in panels:
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp.png")

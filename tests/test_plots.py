@@ -46,12 +46,37 @@ def test_a_history_has_the_points_of_each_curve_and_the_best_step(tmp_path):
     history = read_history(state(tmp_path, {"log_history": LOG, "best_global_step": 20}))
     assert history.loss == [(10, 4.0), (20, 2.0), (30, 1.0)]
     assert history.eval_loss == [(10, 3.5), (20, 3.0), (30, 3.2)]
-    assert history.accuracy == [(10, 0.2), (20, 0.4), (30, 0.3)]
+    assert history.learning_rate == [(10, 1e-5)]
+    assert (history.metric, history.measured) == ("accuracy@1", [(10, 0.2), (20, 0.4), (30, 0.3)])
     assert history.best_step == 20
+    assert not history.stopped_early
+
+
+def test_a_task_with_another_metric_has_that_one(tmp_path):
+    log = [LOG[0], {"step": 10, "eval_loss": 3.5, "eval_set_f1": 0.2}]
+    history = read_history(state(tmp_path, {"log_history": log, "global_step": 10, "max_steps": 30}))
+    assert (history.metric, history.measured) == ("set_f1", [(10, 0.2)])
+    assert history.stopped_early
+
+
+@pytest.mark.parametrize(
+    ("losses", "validation", "turn"),
+    [
+        ([4, 3, 2, 1], [3.0, 2.5, 2.7], (20, 2.5)),
+        ([4, 3, 2, 1], [3.0, 2.5, 2.51], None),  # no more than noise
+        ([4, 3, 2, 1], [3.0, 2.5, 2.4], None),
+        ([4, 3, 5, 6], [3.0, 2.5, 2.7], None),  # both rise: not overfitting, but a learning rate that's too high
+        ([4, 3], [], None),
+        ([4, 3], [2.0], None),
+    ],
+)
+def test_where_the_validation_loss_turns_up_while_the_training_loss_falls(losses, validation, turn):
+    points = [[(10.0 * n, value) for n, value in enumerate(values, start=1)] for values in (losses, validation)]
+    assert History(*points).turn() == turn
 
 
 def test_a_history_without_evaluations_has_no_best_step(tmp_path):
-    assert read_history(state(tmp_path, {"log_history": LOG[:1]})) == History([(10, 4.0)], [], [], None)
+    assert read_history(state(tmp_path, {"log_history": LOG[:1]})) == History([(10, 4.0)], learning_rate=[(10, 1e-5)])
 
 
 def test_a_missing_state_is_named_with_the_command_that_makes_it(tmp_path):
@@ -96,18 +121,27 @@ def png_size(path):
 def test_two_runs_are_drawn_into_a_whole_png(tmp_path):
     both = read_history(state(tmp_path, {"log_history": LOG}))
     path = tmp_path / "plots" / "training.png"
-    draw({"demo": both, "other run": History([(5, 3.0), (15, 2.5)], [], [(15, 0.25)], 15)}, path, smoothing=2)
+    draw({"demo": both, "other run": History([(5, 3.0), (15, 2.5)], measured=[(15, 0.25)], best_step=15)}, path, smoothing=2)
     assert min(png_size(path)) > 1000
     assert [p.name for p in path.parent.iterdir()] == ["training.png"]
 
 
+def test_what_to_beware_of_is_written_into_the_figure(tmp_path, monkeypatch):
+    notes = []
+    monkeypatch.setattr("emojisummary.plots._note", lambda axes, text, *where: notes.append(text))
+    log = [*LOG[:-1], {"step": 40, "loss": 0.5}, {"step": 40, "eval_loss": 3.6, "eval_accuracy@1": 0.3}]
+    content = {"log_history": log, "best_global_step": 20, "global_step": 40, "max_steps": 90}
+    draw({"demo": read_history(state(tmp_path, content))}, tmp_path / "training.png", smoothing=1)
+    assert [note.split(",")[0] for note in notes] == ["validation loss rises from here", "best: 40.0%", "stopped early"]
+
+
 def test_a_run_of_one_point_is_drawn(tmp_path):
-    draw({"one": History([(10, 4.0)], [], [(10, 0.5)], 10)}, tmp_path / "training.png", smoothing=5)
+    draw({"one": History([(10, 4.0)], measured=[(10, 0.5)], best_step=10)}, tmp_path / "training.png", smoothing=5)
     assert png_size(tmp_path / "training.png")
 
 
 def test_more_runs_than_colours_are_all_drawn(tmp_path):
-    runs = {f"run {n}": History([(10, 4.0 + n)], [], [(10, 0.5)], 10) for n in range(7)}
+    runs = {f"run {n}": History([(10, 4.0 + n)], measured=[(10, 0.5)], best_step=10) for n in range(7)}
     draw(runs, tmp_path / "seven.png", smoothing=5)
     runs.popitem()
     draw(runs, tmp_path / "six.png", smoothing=5)
