@@ -40,12 +40,16 @@ def _of_student(model, texts: list[str], given: list[str]) -> Counts:
 
 
 def add_tokens(results: dict, counts: dict[str, Counts | None], settings) -> None:
-    """Adds `tokens` to each model that has some, and to the controls what the first model saves against them."""
+    """Adds `tokens` to each model that has some, and to the controls what the first model saves against them.
+
+    An encoder, which says nothing, is no control: its few tokens aren't what a language model is an alternative to.
+    """
     names = [name for name, found in counts.items() if found]
     for name in names:
         results[name]["tokens"] = _sums(counts[name], settings.prices.get(name))
     ours = next(iter(counts), None)
-    for control in names[1:] if ours in names else ():
+    controls = [name for name in names if name != ours and results[name]["tokens"]["answer"]["total"]]
+    for control in controls if ours in names else ():
         results[control]["tokens"]["saving"] = saving(ours, control, counts, settings.prices, settings.training_cost)
 
 

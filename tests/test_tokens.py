@@ -66,6 +66,11 @@ def test_nothing_is_compared_with_a_first_model_without_tokens():
     assert ledger({}, None, {"none": None}) == {"none": None}
 
 
+def test_nothing_is_compared_with_an_encoder_which_says_nothing():
+    found = ledger(PRICES, 1.0, {"ours": OURS, "encoder": [(12, 0), (9, 0)], "chatty": CHATTY})
+    assert [name for name in found if "saving" in found[name]] == ["chatty"]
+
+
 def test_the_line_that_is_printed():
     found = ledger(PRICES, 1.0)
     text = tokens_as_text({"models": {name: {"tokens": tokens} if tokens else {} for name, tokens in found.items()}})
