@@ -30,6 +30,9 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 
 STAGES = 1_emoji.py 2_generate.py 3_validate.py 4_combine.py 4_combine_eval.py 5_train.py 6_plot.py 7_evaluate.py
 
+# each with its name before, and the seconds that it took behind
+EACH = TIMEFORMAT="%0R s"; for stage in $(STAGES); do echo "--- $$stage"; time
+
 # TASK=combination, chat, story or gpt2: the same stages learn something else, by recipes/$(TASK).yaml
 RECIPE = $(if $(TASK),--config recipes/$(TASK).yaml)
 # make study LIMIT=20: all emoji, but so few rows of each file
@@ -37,10 +40,10 @@ FEW = $(if $(LIMIT),--limit $(LIMIT))
 
 # FLAGS goes to every stage, so it takes what all of them know; what one stage knows belongs in a recipe
 demo: $(INSTALLED) ## all stages into runs/demo, then the results (TASK=story: another task; FLAGS="--limit 300 --run small": a quick look)
-	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage $(RECIPE) $(FLAGS) || exit; done
+	@$(EACH) $(RUN) $$stage $(RECIPE) $(FLAGS) || exit; done
 
 demo-llm: $(INSTALLED) ## the same with a small language model, built from scratch, into runs/demo-llm
-	@for stage in $(STAGES); do echo "--- $$stage"; $(RUN) $$stage --config recipes/tiny.yaml $(FLAGS) || exit; done
+	@$(EACH) $(RUN) $$stage --config recipes/tiny.yaml $(FLAGS) || exit; done
 
 study: $(INSTALLED) ## the overfitting study: 1, 2, 3 and 5 epochs against the untuned base
 	$(RUN) 1_emoji.py --config recipes/overfitting.yaml $(FLAGS)

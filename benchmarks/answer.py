@@ -3,8 +3,8 @@
     python benchmarks/answer.py                 # after `make demo`; another run: benchmarks/answer.py runs/small
     python benchmarks/answer.py runs/small 1    # each once: only to see that it works
 
-prints  seconds for 1,000 short texts after loading, for one text with loading, milliseconds for one text from a loaded student
-        (median of 200), and the slowest `--help` (median of 5 each)
+prints  seconds for 1,000 short texts, after loading and by the script with --input, and for one text with loading; milliseconds
+        for one text from a loaded student (median of 200); and the slowest `--help` (median of 5 each)
 """
 
 import statistics

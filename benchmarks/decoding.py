@@ -1,7 +1,7 @@
 """How fast and how right the emoji of a language model are, on one student, against what others do.
 
     python benchmarks/decoding.py                        # after `make demo-llm`
-    python benchmarks/decoding.py runs/small 100 20      # prompts, timed texts
+    python benchmarks/decoding.py runs/other 100 20      # another run with a language model; prompts, timed texts
 
 prints  texts a second: exact scores of all emoji, generate on the trie, and what is usual: one free generate a text;
         milliseconds for a single text, and exact scores as a multiple of a greedy answer;

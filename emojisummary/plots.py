@@ -37,8 +37,9 @@ class History:
         if not self.eval_loss:
             return None
         lowest = min(self.eval_loss, key=lambda point: point[1])
-        before, after = ([loss for step, loss in self.loss if (step <= lowest[0]) == early] for early in (True, False))
-        falls = before and after and mean(after) < mean(before[-len(after) :])
+        half = max(sum(step > lowest[0] for step, _ in self.loss) // 2, 1)  # of the points since
+        before, after = ([loss for _, loss in self.loss][part] for part in (slice(-2 * half, -half), slice(-half, None)))
+        falls = before and mean(after) < mean(before)
         return lowest if falls and self.eval_loss[-1][1] > lowest[1] * RISE else None
 
 
@@ -114,44 +115,40 @@ def draw_risk_coverage(curves: dict[str, Points], path: Path) -> None:
 
 
 def draw(histories: dict[str, History], path: Path, smoothing: int) -> None:
-    """Three panels over steps: training and validation loss, where it turned up; the metric, with the best checkpoint and an
-    early end marked; the learning rate."""
+    """Over steps: training and validation loss, the metric where there is one, and the learning rate. Marked are the checkpoint
+    that was kept, where a run begins to overfit, and an early end."""
     plt, percent = _matplotlib()
-    heights = {"height_ratios": (3, 3, 1)}
-    figure, panels = plt.subplots(3, 1, figsize=(7, 8), sharex=True, layout="constrained", gridspec_kw=heights)
-    losses, metrics, rates = panels
+    heights = (3, 3, 1) if any(history.measured for history in histories.values()) else (3, 1)
+    figure, panels = plt.subplots(len(heights), figsize=(7, 8), sharex=True, layout="constrained", height_ratios=heights)
+    losses, rates = panels[0], panels[-1]
     for (name, history), colour, dash in zip(histories.items(), cycle(COLOURS), cycle(DASHES)):
         line = {"color": colour, "linestyle": dash}
-
-        def curve(axes, points, label=None, line=line, **marks):
-            axes.plot(*zip(*points, strict=True), **line, **marks, label=label)
-
-        losses.plot(*zip(*history.loss, strict=True), color=colour, alpha=0.25, linewidth=0.8)
-        curve(losses, moving_average(history.loss, smoothing), f"{name}, training")
+        end = f"{name}, stopped early" if history.stopped_early else name
+        _curve(losses, history.loss, color=colour, alpha=0.25, linewidth=0.8)
+        _curve(losses, moving_average(history.loss, smoothing), **line, label=f"{end}, training")
         if history.eval_loss:
-            curve(losses, history.eval_loss, f"{name}, validation", marker="s", markersize=4)
+            _curve(losses, history.eval_loss, **line, label=f"{end}, validation", marker="s", markersize=4)
         if turn := history.turn():
-            _note(losses, "validation loss rises from here,\nwhile training loss falls: overfitting", turn, (0, -28), "center")
+            losses.plot(*turn, color=colour, linestyle="", marker="X", markersize=11, label=f"{name} overfits from here")
         if history.learning_rate:
-            curve(rates, history.learning_rate)
+            _curve(rates, history.learning_rate, **line)
+        axes, points, form = losses, history.eval_loss, ".3f"
         if history.measured:
-            curve(metrics, history.measured, f"{name}, {history.metric}", marker="o", markersize=4)
-            best = next((p for p in history.measured if p[0] == history.best_step), history.measured[-1])
-            metrics.plot(*best, marker="*", markersize=16, color=colour, markeredgecolor="black")
-            _note(metrics, f"best: {best[1]:.1%}", best, (0, -22), "right")
-        if history.stopped_early:
-            last = (history.loss[-1][0], history.measured[-1][1] if history.measured else history.loss[-1][1])
-            _note(metrics if history.measured else losses, "stopped early", last, (0, 14), "right")
+            axes, points, form = panels[1], history.measured, ".1%"
+            _curve(axes, points, **line, label=f"{end}, {history.metric}", marker="o", markersize=4)
+            axes.set(ylabel="on validation texts")
+            axes.yaxis.set_major_formatter(percent(1.0))
+        if best := next((point for point in points if point[0] == history.best_step), None):
+            axes.plot(*best, marker="*", markersize=16, color=colour, markeredgecolor="black")
+            label = axes.annotate(f"kept: {best[1]:{form}}", best, (0, -22), textcoords="offset points", ha="right", fontsize=8)
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8})
     losses.set(ylabel="loss (cross-entropy)", title="Training")
-    metrics.set(ylabel="on validation texts")
-    metrics.yaxis.set_major_formatter(percent(1.0))
     rates.set(ylabel="learning rate", xlabel="step (updates of the weights)")
     _finish(figure, panels, path)
 
 
-def _note(axes, text: str, point: tuple[float, float], offset: tuple[int, int], align: str) -> None:
-    label = axes.annotate(text, point, offset, textcoords="offset points", ha=align, va="center", fontsize=8)
-    label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8})
+def _curve(axes, points: Points, **style) -> None:
+    axes.plot(*zip(*points, strict=True), **style)
 
 
 def _matplotlib():

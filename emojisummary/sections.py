@@ -240,7 +240,7 @@ class Train(Section):
     lr_scheduler_type: str
     """the learning rate's way down, by the name that transformers gives it"""
     max_length: PositiveInt
-    """longest text in tokens; what is longer is cut"""
+    """longest text in tokens, llm: prompt with the system prompt; what is longer is cut"""
     scale: PositiveFloat
     """retriever: factor on cosines before the softmax (1 / temperature)"""
     frozen_layers: int | None = Field(ge=0)
@@ -260,7 +260,7 @@ class Train(Section):
     eval_rows: PositiveInt
     """validation texts in each of these measurements, at most"""
     early_stopping_patience: PositiveInt | None
-    """measurements of accuracy without a better one until training stops; null: it goes on to the end"""
+    """measurements without a better one until training stops; null: it goes on to the end"""
     general_share: float = Field(ge=0, lt=1)
     """llm: share of the lessons that are general questions with plain answers"""
     general_rows: str
@@ -277,7 +277,7 @@ class Train(Section):
     """llm: how the weights are stored in the GGUF file"""
     parity: Parity
     push_to_hub: str | None
-    """where the student goes on the hub, now or later, as a private repository: <user>/<name>; null: nowhere"""
+    """where the student goes on the hub, now or later: <user>/<name>, private if it's new; null: nowhere"""
 
 
 class Study(Section):
@@ -298,8 +298,8 @@ class Plot(Section):
 
 class Evaluate(Section):
     models: list[str]
-    """who is compared with the run's student: `retriever`, `most-frequent`, `linear`, `ollama/<model>`, `openai/<model>`,
-    an untuned language model `base:<name>` or `base-short:<name>`, or folders of other runs"""
+    """who is compared with the run's student: `retriever`, `most-frequent`, `linear`, `untuned`, `ollama/<model>`,
+    `openai/<model>`, an untuned language model `base:<name>` or `base-short:<name>`, or folders of other runs"""
     suite: Literal["accuracy", "robustness", "assignment"] = "accuracy"
     """what is measured: right answers to validation texts, or whether answers stand what shouldn't change them"""
     data: str | None = None

@@ -48,9 +48,9 @@ def add_tokens(results: dict, counts: dict[str, Counts | None], settings) -> Non
     for name in names:
         results[name]["tokens"] = _sums(counts[name], settings.prices.get(name))
     ours = next(iter(counts), None)
-    controls = [name for name in names if name != ours and results[name]["tokens"]["answer"]["total"]]
-    for control in controls if ours in names else ():
-        results[control]["tokens"]["saving"] = saving(ours, control, counts, settings.prices, settings.training_cost)
+    for control in names[1:] if ours in names else ():
+        if results[control]["tokens"]["answer"]["total"]:
+            results[control]["tokens"]["saving"] = saving(ours, control, counts, settings.prices, settings.training_cost)
 
 
 def _sums(counts: Counts, price: tuple[float, float] | None) -> dict:

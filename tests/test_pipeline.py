@@ -238,3 +238,14 @@ def test_own_data_with_text_and_answer_alone_can_be_trained_on(tmp_path):
     assert "15 rows" in done.stdout
     assert "1 rows without text" in done.stdout
     assert "1 rows whose answer is not in the emoji table" in done.stdout
+
+
+def test_a_training_that_gets_no_better_ends_early(tmp_path):
+    world = make_world(tmp_path)
+    for stage in ("1_emoji", "4_combine_eval"):
+        world(stage)
+    world.path("training_data.csv").write_text("text,answer\nwoof,🐶\ngoal,⚽\nrain,🌧\n")
+    standstill = ["--learning_rate", "1e-12", "--cards_learning_rate", "1e-12"]
+    world("5_train", "--num_train_epochs", "9", "--evaluations", "9", "--early_stopping_patience", "1", *standstill)
+    state = json.loads(world.path("model/trainer_state.json").read_text())
+    assert state["global_step"] < 4 < state["max_steps"] == 9

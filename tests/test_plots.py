@@ -4,6 +4,7 @@ import struct
 import pytest
 import yaml
 
+from emojisummary import plots
 from emojisummary.plots import History, draw, draw_risk_coverage, moving_average, read_curves, read_history
 from emojisummary.stage import UserError
 
@@ -66,6 +67,8 @@ def test_a_task_with_another_metric_has_that_one(tmp_path):
         ([4, 3, 2, 1], [3.0, 2.5, 2.51], None),  # no more than noise
         ([4, 3, 2, 1], [3.0, 2.5, 2.4], None),
         ([4, 3, 5, 6], [3.0, 2.5, 2.7], None),  # both rise: not overfitting, but a learning rate that's too high
+        ([10, 3, 5, 6], [3.0, 2.5, 2.7], None),
+        ([4, 3, 2, 1], [3.0, 3.2, 3.5], (10, 3.0)),
         ([4, 3], [], None),
         ([4, 3], [2.0], None),
     ],
@@ -126,13 +129,32 @@ def test_two_runs_are_drawn_into_a_whole_png(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["training.png"]
 
 
+def drawn(histories, path, monkeypatch):
+    """Whatever is written into the figure, by panel."""
+    texts = []
+    finish = plots._finish
+
+    def labels(figure, panels, path):
+        texts.extend([*(t.get_text() for t in axes.texts), *axes.get_legend_handles_labels()[1]] for axes in panels)
+        finish(figure, panels, path)
+
+    monkeypatch.setattr(plots, "_finish", labels)
+    draw(histories, path, smoothing=1)
+    return texts
+
+
 def test_what_to_beware_of_is_written_into_the_figure(tmp_path, monkeypatch):
-    notes = []
-    monkeypatch.setattr("emojisummary.plots._note", lambda axes, text, *where: notes.append(text))
     log = [*LOG[:-1], {"step": 40, "loss": 0.5}, {"step": 40, "eval_loss": 3.6, "eval_accuracy@1": 0.3}]
     content = {"log_history": log, "best_global_step": 20, "global_step": 40, "max_steps": 90}
-    draw({"demo": read_history(state(tmp_path, content))}, tmp_path / "training.png", smoothing=1)
-    assert [note.split(",")[0] for note in notes] == ["validation loss rises from here", "best: 40.0%", "stopped early"]
+    losses, metrics, _ = drawn({"demo": read_history(state(tmp_path, content))}, tmp_path / "training.png", monkeypatch)
+    assert losses == ["demo, stopped early, training", "demo, stopped early, validation", "demo overfits from here"]
+    assert metrics == ["kept: 40.0%", "demo, stopped early, accuracy@1"]
+
+
+def test_a_run_without_a_metric_shows_its_best_loss(tmp_path, monkeypatch):
+    history = History([(10, 4.0), (20, 3.0)], eval_loss=[(10, 3.5), (20, 3.25)], best_step=20)
+    panels = drawn({"story": history}, tmp_path / "training.png", monkeypatch)
+    assert panels == [["kept: 3.250", "story, training", "story, validation"], []]
 
 
 def test_a_run_of_one_point_is_drawn(tmp_path):

@@ -1,7 +1,7 @@
 """The retriever: compares a text's vector with the vector of every emoji's card, and ranks.
 
 Untuned it is the offline grader and the control. Tuned by 5_train.py it is the embedded student: milliseconds on a CPU, and a
-new emoji costs one line in its cards.tsv, no training. The student has a second opinion, that of n-grams (linear.py): an
+new emoji costs one line at the end of its cards.tsv, no training. The student has a second opinion, n-grams (linear.py): an
 encoder knows what a text means and blurs its rare words, the n-grams know the words alone, and both together are better than
 either. Their probabilities are multiplied, those of the n-grams to the power of `ngram_weight`: a product of experts (Hinton,
 2002).

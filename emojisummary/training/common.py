@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import torch
-from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_callback import EarlyStoppingCallback, ProgressCallback
 
 from emojisummary.artifacts import Row, is_stamped, stamp
 from emojisummary.processes import is_main, number
@@ -57,6 +57,12 @@ def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> 
         "seed": settings.seed,
         "data_seed": settings.seed,
     }
+
+
+def early_stopping(settings) -> list[EarlyStoppingCallback]:
+    """The trainer's callback that ends a training which gets no better, if the settings want one."""
+    patience = settings.early_stopping_patience
+    return [EarlyStoppingCallback(patience)] if patience else []
 
 
 def run_trainer(trainer, resume: Path | None, state: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
-from transformers import EarlyStoppingCallback, set_seed
+from transformers import set_seed
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer import sft_trainer
@@ -20,7 +20,7 @@ from emojisummary.processes import is_main, is_sharded, state
 from emojisummary.stage import UserError
 from emojisummary.training.bases import absolute, load_base, without_half_precision
 from emojisummary.training.beam import PlainLanguageModel
-from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
+from emojisummary.training.common import early_stopping, mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
 from emojisummary.training.labels import IGNORED, Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
 from emojisummary.training.set_likelihood import Answers, set_loss, with_others
@@ -166,12 +166,11 @@ def make_trainer(student, learned: Dataset, validation: list[Row], settings, fol
         train_dataset=learned,
         eval_dataset=to_dataset(gold, student),
         processing_class=student.tokenizer,
+        callbacks=early_stopping(settings),
         student=student,
         validation=validation,
     )
     without_half_precision(student.model)
     if settings.set_likelihood:
         trainer.data_collator = Answers(trainer.data_collator)
-    if settings.early_stopping_patience:
-        trainer.add_callback(EarlyStoppingCallback(settings.early_stopping_patience))
     return trainer

@@ -24,7 +24,7 @@ from emojisummary.emojis import Lookup, by_rank
 from emojisummary.models.encoder import Encoder, bulk_dtype, encoder_folder
 from emojisummary.models.linear import Linear
 from emojisummary.models.retriever import Retriever, card
-from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
+from emojisummary.training.common import early_stopping, mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 
 NO_LABEL = -1
 MOST_LABELS = 8  # accepted answers that one row may have
@@ -138,6 +138,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
         eval_dataset=to_dataset(validation, task.accepted, emoji_of, index),
         loss=AcceptedAnswers(model, settings.also_weight),
         evaluator=accuracy,
+        callbacks=early_stopping(settings),
     )
     run_trainer(trainer, resume, folder / "trainer_state.json")
     student = to_student(model, cards, settings, folder)
@@ -183,7 +184,7 @@ def learn_cards(head: Cards, learned: Dataset, settings) -> None:
 
 def bf16_on_cpu() -> dict[str, bool]:
     """The trainer's arguments for a CPU that multiplies in bfloat16."""
-    return {"bf16": True, "use_cpu": True} if not torch.cuda.is_available() and bulk_dtype() == torch.bfloat16 else {}
+    return {"bf16": True, "use_cpu": True} if not torch.accelerator.is_available() and bulk_dtype() == torch.bfloat16 else {}
 
 
 def freeze(transformer: torch.nn.Module, layers: int | None) -> None:
