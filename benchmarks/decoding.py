@@ -50,7 +50,7 @@ def check_validity(student) -> None:
         some = texts[start : start + 256]
         sums = student.probabilities(some).double().sum(dim=1)
         furthest = max(furthest, float((sums - 1).abs().max()))
-        prompts = [student.prompt(text) for text in some]
+        prompts = student.prompts(some)
         answers = generate(student.model, student.tokenizer, prompts, length, trie=student.answer_trie)
         valid += sum(student.tokenizer.decode(tokens).strip() in known for tokens in answers)
     print(f"one valid emoji from generate on the trie: {valid:,} of {PROMPTS:,} prompts")
@@ -61,7 +61,7 @@ def brute_force(student, text: str) -> str:
     """The emoji with the most probable tokens, by plain forward passes over prompt and answer, 64 emoji at a time."""
     import torch
 
-    prompt, end = student.prompt(text), student.tokenizer.eos_token_id
+    (prompt,), end = student.prompts([text]), student.tokenizer.eos_token_id
     answers = [student.answer(emoji) for emoji in student.emoji]
     begun = {tuple(answer[:n]) for answer in answers for n in range(1, len(answer))}
     answers = [[*answer, end] if tuple(answer) in begun else answer for answer in answers]
@@ -86,7 +86,7 @@ def free_generate(student, text: str) -> str:
     """The usual way: whatever the model says, one text at a time."""
     import torch
 
-    ids = torch.tensor([student.prompt(text)])
+    ids = torch.tensor(student.prompts([text]))
     pad = student.tokenizer.pad_token_id
     said = student.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False, pad_token_id=pad)
     return student.tokenizer.decode(said[0, ids.shape[1] :], skip_special_tokens=True)

@@ -89,7 +89,8 @@ def nothing_to_do():
         run = Path(folder) / "full"
         subprocess.run([sys.executable, "1_emoji.py", *shared], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         table, languages = read_emoji(run), ["english", "german", "french", "spanish"]
-        amount = {"min": MANY // 4 // len(table), "max": MANY // 4 // len(table) + 1, "exponent": 1}
+        each = -(-MANY // (4 * len(table)))
+        amount = {"min": each, "max": each, "exponent": 1}
         flags = [
             *shared,
             "--teachers",

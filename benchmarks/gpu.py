@@ -73,21 +73,24 @@ def measure(size: str, kind: str) -> None:
     from emojisummary.tasks import TASKS
     from emojisummary.training.bases import load_base
     from emojisummary.training.common import trainer_arguments
-    from emojisummary.training.labels import to_dataset
+    from emojisummary.training.labels import lessons_of, to_dataset
+    from emojisummary.training.llm import EmojiTrainer
 
     torch.cuda.set_per_process_memory_fraction(min(LIMIT / torch.cuda.get_device_properties(0).total_memory, 1))
     model, tokenizer = load_base(settings, backend, [], [])
     student = LanguageModel("benchmark", model, tokenizer, TASKS["summary"], ["🍕"], settings.max_length)
-    dataset = to_dataset(rows(16 * (STEPS + 1)), student)
+    dataset = to_dataset(lessons_of(rows(16 * (STEPS + 1)), student.task), student)
     if kind == "plain":
         dataset = dataset.map(lambda row: {"labels": row["input_ids"]})
     changes = {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False, "num_train_epochs": 1}
     given = trainer_arguments(settings, ROOT / "runs" / "bench-gpu" / "trainer", len(dataset), None) | changes
-    more = {} if kind == "unsloth" else {"gradient_checkpointing": True}
-    more |= {"loss_type": "nll"} if kind == "plain" else {"train_sampling_strategy": "group_by_length"}
-    trainer = SFTTrainer(
-        model=model, args=SFTConfig(**given, **more, max_length=None), train_dataset=dataset, processing_class=tokenizer
-    )
+    given |= {} if kind == "unsloth" else {"gradient_checkpointing": True}
+    given |= {"loss_type": "nll"} if kind == "plain" else {}
+    what = {"args": SFTConfig(**given, max_length=None), "train_dataset": dataset, "processing_class": tokenizer}
+    if kind == "plain":
+        trainer = SFTTrainer(model=model, **what)
+    else:
+        trainer = EmojiTrainer(model=model, student=student, validation=[], **what)
     start = time.perf_counter()
     trainer.train()
     speed = len(dataset) / (time.perf_counter() - start)

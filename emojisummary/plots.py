@@ -37,8 +37,9 @@ class History:
         if not self.eval_loss:
             return None
         lowest = min(self.eval_loss, key=lambda point: point[1])
+        losses = [loss for _, loss in self.loss]
         half = max(sum(step > lowest[0] for step, _ in self.loss) // 2, 1)  # of the points since
-        before, after = ([loss for _, loss in self.loss][part] for part in (slice(-2 * half, -half), slice(-half, None)))
+        before, after = losses[-2 * half : -half], losses[-half:]
         falls = before and mean(after) < mean(before)
         return lowest if falls and self.eval_loss[-1][1] > lowest[1] * RISE else None
 

@@ -11,7 +11,7 @@ the plain number of tokens where a price is missing. Be careful with them:
 - Tokens of different tokenizers are different things, and so are those of models of different size. Only prices compare them.
 """
 
-from emojisummary.chat import answer_ids, prompt_ids
+from emojisummary.chat import answer_ids, many_prompt_ids
 
 MILLION = 1_000_000
 EACH_COUNTS_ONE = (1.0, 1.0)
@@ -35,7 +35,7 @@ def _of_student(model, texts: list[str], given: list[str]) -> Counts:
     """Of a fine-tuned language model. Its prompts are cut at max_length."""
     chat = model.task.chat("text")
     answers = {emoji: len(answer_ids(model.tokenizer, chat, emoji)) for emoji in dict.fromkeys(given)}
-    prompts = (len(prompt_ids(model.tokenizer, model.task.chat(text))) for text in texts)
+    prompts = map(len, many_prompt_ids(model.tokenizer, list(map(model.task.chat, texts))))
     return [(min(prompt, model.max_length), answers[emoji]) for prompt, emoji in zip(prompts, given, strict=True)]
 
 

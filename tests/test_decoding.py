@@ -121,7 +121,7 @@ def by_brute_force(student, text, emoji=None):
     begun = {tuple(ids[:n]) for ids in spelled.values() for n in range(1, len(ids))}
     end = [student.tokenizer.eos_token_id]
     answers = [spelled[e] + end * (tuple(spelled[e]) in begun) for e in emoji or student.emoji]
-    return log_probabilities(student, student.prompt(text), answers).log_softmax(-1).float()
+    return log_probabilities(student, student.prompts([text])[0], answers).log_softmax(-1).float()
 
 
 def test_every_emoji_survives_the_tokenizer_and_has_tokens_of_its_own(student):
@@ -163,7 +163,7 @@ def sharpened(student, factor=12):
 
 def test_what_is_not_looked_into_changes_nothing_that_counts(student):
     sure = sharpened(student)
-    prompts = [sure.prompt(text) for text in TEXTS]
+    prompts = sure.prompts(TEXTS)
     exact = sure.scorer._answers(sure.scorer._edges(prompts, 0)[0]).log_softmax(-1)
     assert (sure.scorer(prompts).exp() - exact.exp()).abs().max() < 1e-5
     if len(sure.scorer.levels) > 2:
@@ -173,7 +173,7 @@ def test_what_is_not_looked_into_changes_nothing_that_counts(student):
 def test_a_restricted_model_renormalises(student):
     few = [*EMOJI[100:110], "🏳️", "👨"]
     sure = sharpened(student)
-    whole = sure.scorer._answers(sure.scorer._edges([sure.prompt("pizza")], 0)[0])[0]
+    whole = sure.scorer._answers(sure.scorer._edges(sure.prompts(["pizza"]), 0)[0])[0]
     limited = sure.restrict(few)
     expected = whole[[EMOJI.index(emoji) for emoji in limited.emoji]].log_softmax(-1).exp()
     assert torch.allclose(limited.probabilities(["pizza"])[0], expected.float(), atol=1e-4)
@@ -202,7 +202,7 @@ def next_by_brute_force(student, text, given):
     begin = student.answer("".join(given)) if given else []
     tokens = {e: student.answer("".join([*given, e]))[len(begin) :] for e in student.emoji}
     ends = [student.tokenizer.eos_token_id]
-    *begins, end = log_probabilities(student, student.prompt(text) + begin, [*tokens.values(), ends]).exp().tolist()
+    *begins, end = log_probabilities(student, student.prompts([text])[0] + begin, [*tokens.values(), ends]).exp().tolist()
     begins = dict(zip(tokens, begins, strict=True))
     longer = {e: [o for o in tokens if o != e and tokens[o][: len(tokens[e])] == tokens[e]] for e in tokens}
     nearest = {e: [o for o in rest if not any(o in longer[between] for between in rest)] for e, rest in longer.items()}

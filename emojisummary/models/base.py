@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from emojisummary.artifacts import Row
-from emojisummary.chat import prompt_ids
+from emojisummary.chat import many_prompt_ids
 from emojisummary.emojis import Table
 from emojisummary.models.asked import Asked
 from emojisummary.models.llm import fit
@@ -49,7 +49,7 @@ class Base(Asked):
         if room < 1:
             raise UserError(f"{self.name} has no room for {longest} tokens of answer: lower num_predict.")
         requests = list(requests)
-        prompts = [fit(prompt_ids(tokenizer, request["messages"]), room) for request in requests]
+        prompts = [fit(ids, room) for ids in many_prompt_ids(tokenizer, [request["messages"] for request in requests])]
         for request, prompt, ids in zip(requests, prompts, generate(model, tokenizer, prompts, longest), strict=True):
             cut, text = len(ids) == longest, tokenizer.decode(ids, skip_special_tokens=True)
             yield request, {"text": text, "cut": cut, "tokens_in": len(prompt), "tokens_out": len(ids) + (not cut)}

@@ -9,7 +9,7 @@ from statistics import mean
 import torch
 
 from emojisummary.artifacts import read_yaml
-from emojisummary.chat import answer_ids, prompt_ids, short_answers
+from emojisummary.chat import answer_ids, many_prompt_ids, short_answers
 from emojisummary.decoding import Trie
 from emojisummary.emojis import Lookup
 from emojisummary.models.ranker import Ranker
@@ -99,16 +99,19 @@ class LanguageModel(Ranker):
         """The tokens of an answer, without the end token."""
         return answer_ids(self.tokenizer, self.task.chat("text"), text)[:-1]
 
-    def prompt(self, text: str) -> list[int]:
-        return fit(prompt_ids(self.tokenizer, self.task.chat(text)), self.max_length)
+    def prompts(self, texts: list[str]) -> list[list[int]]:
+        return self._prompts(list(map(self.task.chat, texts)))
+
+    def _prompts(self, chats: list) -> list[list[int]]:
+        return [fit(ids, self.max_length) for ids in many_prompt_ids(self.tokenizer, chats)]
 
     def probabilities(self, texts: list[str]):
         """Exact: what the model would answer if it could say nothing but an emoji of the table."""
-        return self.scorer([self.prompt(text) for text in texts]).exp()
+        return self.scorer(self.prompts(texts)).exp()
 
     def greedy(self, texts: list[str], num_beams: int = 1) -> list[str]:
         """One emoji for each text by transformers' generate, kept to the trie: valid, but not always the likeliest one."""
-        prompts = [self.prompt(text) for text in texts]
+        prompts = self.prompts(texts)
         length = max(node.depth for node in self.answer_trie.nodes) + 1
         answers = generate(self.model, self.tokenizer, prompts, length, trie=self.answer_trie, num_beams=num_beams)
         return [self.emoji[self.answer_trie.read(tokens)] for tokens in answers]
@@ -124,7 +127,9 @@ class LanguageModel(Ranker):
         for place in range(min(most, len(self.emoji))):
             if not going_on:
                 break
-            prompts = [self.prompt(texts[i]) + (self.answer("".join(given[i])) if place else []) for i in going_on]
+            prompts = self.prompts([texts[i] for i in going_on])
+            if place:
+                prompts = [prompt + self.answer("".join(given[i])) for prompt, i in zip(prompts, going_on, strict=True)]
             barred = torch.tensor([[emoji in given[i] for emoji in self.emoji] + [place < least] for i in going_on])
             scores = (self.next_scorer if place else self.scorer).following(prompts, barred)
             best = scores.argmax(dim=1).tolist()
@@ -143,7 +148,7 @@ class LanguageModel(Ranker):
 
         losses, right = [], []
         for chat, answer in lessons:
-            prompt, said = fit(prompt_ids(self.tokenizer, chat), self.max_length), answer_ids(self.tokenizer, chat, answer)
+            (prompt,), said = self._prompts([chat]), answer_ids(self.tokenizer, chat, answer)
             ids = torch.tensor([prompt + said], device=self.model.device)
             with torch.inference_mode():
                 logits = self.model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
@@ -169,8 +174,7 @@ class LanguageModel(Ranker):
 
     def write(self, chats: list, max_new_tokens: int = 256, **options) -> list[str]:
         """The model's own words behind each chat, a list of messages: for tasks whose answer is a text. See writing.write."""
-        prompts = [fit(prompt_ids(self.tokenizer, chat), self.max_length) for chat in chats]
-        return write(self.model, self.tokenizer, prompts, max_new_tokens, **options)
+        return write(self.model, self.tokenizer, self._prompts(chats), max_new_tokens, **options)
 
 
 def fit(prompt: list[int], max_length: int) -> list[int]:

@@ -6,9 +6,9 @@ While such a model is trained, its accuracy is measured in this way: the likelie
 
 from functools import cached_property
 
-from emojisummary.chat import answer_ids, prompt_ids
+from emojisummary.chat import answer_ids
 from emojisummary.decoding import Trie
-from emojisummary.models.llm import LanguageModel, fit
+from emojisummary.models.llm import LanguageModel
 
 WIDTH = 8  # paths followed at once: the emoji outside of them are never among the best five in practice
 
@@ -67,5 +67,4 @@ class PlainLanguageModel(LanguageModel):
         return BeamScorer(self.model, Trie([ids[: ids.index(end)] for ids in answers], end))
 
     def probabilities(self, texts: list[str]):
-        prompts = [fit(prompt_ids(self.tokenizer, self.task.chat(text)), self.max_length) for text in texts]
-        return self.beams(prompts).exp()
+        return self.beams(self.prompts(texts)).exp()

@@ -1,0 +1,20 @@
+"""The benchmarks that a CPU can run still run, on a few rows: what they measure is not looked at here."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(["generate.py", "--rows", "40"], "rows there and nothing to do"), (["train.py", "16"], "times as fast")],
+)
+def test_a_benchmark_runs(command, said):
+    done = subprocess.run(
+        [sys.executable, f"benchmarks/{command[0]}", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
