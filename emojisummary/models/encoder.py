@@ -88,7 +88,8 @@ class Encoder:
     def __call__(self, texts: list[str]):
         """The texts' vectors, a float32 tensor of shape (len(texts), size). Long texts are cut at max_length tokens.
 
-        Each thread encodes batches of its own: threads that share a batch wait for each other in every layer.
+        Each thread encodes batches of its own: threads that share a batch wait for each other in every layer, and on a machine
+        with other work to do they take several times as long for it as one alone.
         """
         import torch
 
@@ -96,11 +97,11 @@ class Encoder:
         by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         batches = [by_length[start : start + BATCH] for start in range(0, len(ids), BATCH)]
         vectors, threads = torch.empty(len(ids), self.size), torch.get_num_threads()
-        if len(batches) > 1:
-            torch.set_num_threads(1)
+        torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(threads) as workers:
-                encoded = workers.map(lambda batch: self._encode([ids[i] for i in batch]), batches)
+                each = workers.map if len(batches) > 1 else map
+                encoded = each(lambda batch: self._encode([ids[i] for i in batch]), batches)
                 for batch, found in zip(batches, encoded, strict=True):
                     vectors[batch] = found
         finally:
