@@ -105,16 +105,18 @@ def test_the_shipped_prompts_begin_with_the_guides_and_are_in_no_conversation():
     assert not said & set(prompts)
 
 
-@pytest.mark.parametrize(("reply", "fitting", "rules"), [
-    ("Get 3.12 from python.org 💻", 1, 1),
-    ("Get 3.12 from python.org", 0, 0),
-    ("Get it 💻", 1, 0),
-    ("Get 3.12 from python.org 💻💻💻💻💻💻", 0, 0),
-    ("Do get, if you can, 3.12 from python.org, as soon as you can, please 💻", 1, 0),
+@pytest.mark.parametrize(("reply", "terms", "emoji", "spam", "fitting", "rules"), [
+    ("Get 3.12 from python.org 💻", 1, 1, 0, 1, 1),
+    ("Get 3.12 from python.org", 1, 0, 0, 0, 0),
+    ("Get it from python.org 💻", 0.5, 1, 0, 1, 0),
+    ("Get it 💻", 0, 1, 0, 1, 0),
+    ("Get 3.12 from python.org 💻💻💻💻💻💻", 1, 6, 1, 0, 0),
+    ("Do get, if you can, 3.12 from python.org, as soon as you can, please 💻", 1, 1, 0, 1, 0),
 ])  # fmt: skip
-def test_scores_behind_the_chats_checklist(reply, fitting, rules):
+def test_scores_behind_the_chats_checklist(reply, terms, emoji, spam, fitting, rules):
     scores = TASKS["chat"].score(["", "Please go to python.org, and there get 3.12."], reply)
-    assert (scores["fitting_emoji"], scores["rules"]) == (fitting, rules)
+    names = ("terms", "emoji", "spam", "fitting_emoji", "rules")
+    assert [scores[name] for name in names] == [terms, emoji, spam, fitting, rules]
 
 
 def test_every_line_of_the_chats_checklist_has_something_that_measures_it():
