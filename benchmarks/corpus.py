@@ -79,7 +79,7 @@ def report(curve, texts):
         lines.append(f"| {count:,} | " + " | ".join(percent(values(scored, metric)) for metric in METRICS) + " |")
     lines += ["", "![curve](corpus.png)", ""]
     whole = list(curve.values())[-1]
-    for key in ("category", "form", "set"):
+    for key in ("category", "form"):
         lines += [f"## By {key}", "", f"| {key} | n | accuracy@1 | accuracy@5 |", "|---|---|---|---|"]
         groups = defaultdict(list)
         for row in whole:
@@ -120,7 +120,7 @@ def draw(curve, path):
         means = [figure["value"] for figure in figures]
         errors = [[f["value"] - f["low"] for f in figures], [f["high"] - f["value"] for f in figures]]
         axes.errorbar(list(curve), means, yerr=errors, linestyle=dash, marker="o", capsize=3, label=metric, color="#0b6e99")
-    axes.set(xlabel="training rows", ylabel="share of `test` texts", xscale="log", ylim=(0, 1))
+    axes.set(xlabel="training rows", ylabel="share of the test texts", xscale="log", ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=150)
