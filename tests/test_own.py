@@ -75,7 +75,7 @@ def test_only_the_labels_are_candidates_from_training_to_results(trained):
     for model in results["models"].values():
         assert model["metrics"]["accuracy@5"]["n"] == 12
     assert results["models"]["retriever"]["tokens"]["answer"]["total"] == 0
-    assert results["models"]["retriever"]["tokens"]["saving"]["total"] == 0  # the same encoder reads the same texts
+    assert "saving" not in results["models"]["retriever"]["tokens"]  # an encoder says nothing: there is nothing to save
     assert "tokens read and 0.0 said a text" in printed
     assert all(example["linear"][0] in LABELS for example in results["examples"])
 
