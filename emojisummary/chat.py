@@ -18,7 +18,7 @@ def prompt_ids(tokenizer, messages: Messages) -> list[int]:
 
 
 def many_prompt_ids(tokenizer, chats: list[Messages]) -> list[list[int]]:
-    """prompt_ids of each chat, all in one go: three times as fast."""
+    """prompt_ids of each chat, all in one go, which is faster."""
     return _tokens(tokenizer, _render(tokenizer, chats, add_generation_prompt=True)) if chats else []
 
 
