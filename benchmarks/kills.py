@@ -3,14 +3,13 @@
     python benchmarks/kills.py               # 50 kills, a few minutes
     python benchmarks/kills.py --kills 2     # fewer: only to see that it works
 
-prints  for each stage: rows, how many of them are missing or there twice, and how often the server was asked for what it had
-        answered before; a kill may cost the answers that were on their way
+prints  for each stage: rows, how many of them are missing or there twice, how often the server was asked for what it had
+        answered before, and how long before the kill, at most, such an answer had been sent: it was still on its way
 """
 
 import argparse
 import json
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -58,9 +57,9 @@ def main():
 
 
 def kill(command, file, kills, chance):
-    """Runs the command until it has been killed so often at work, or is done; then to its end. Returns the number of kills."""
-    part, killed = file.with_name(file.name + ".part"), 0
-    while killed < kills:
+    """Runs the command until it has been killed so often at work, or is done; then to its end. Returns when."""
+    part, killed = file.with_name(file.name + ".part"), []
+    while len(killed) < kills:
         before = size(part)
         process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and size(part) <= before:
@@ -68,9 +67,9 @@ def kill(command, file, kills, chance):
         time.sleep(chance.uniform(0, LONGEST))
         if process.poll() is not None:
             break
-        process.send_signal(signal.SIGKILL)
+        killed.append(time.time())
+        process.kill()
         process.wait()
-        killed += 1
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return killed
 
@@ -82,10 +81,12 @@ def size(path):
 def report(stage, kills, rows, expected, url):
     ids = Counter(row["id"] for row in rows)
     log = [record for record in httpx.get(f"{url}/stand-in/log").json() if record["answered"]]
-    again = len(log) - len({record["key"] for record in log})
+    lost = {record["key"]: record["sent"] for record in reversed(log)}  # when it was sent first
+    again = [record for record in log if record["sent"] > lost[record["key"]]]
+    ages = [min(kill - lost[record["key"]] for kill in kills if kill > lost[record["key"]]) for record in again]
     print(
-        f"{stage}, {kills} kills: {len(rows):,} rows, {expected - len(ids)} missing, {len(rows) - len(ids)} there twice; "
-        f"asked again for {again} answers of {len(log):,}, {again / max(kills, 1):.1f} a kill"
+        f"{stage}, {len(kills)} kills: {len(rows):,} rows, {expected - len(ids)} missing, {len(rows) - len(ids)} there twice; "
+        f"asked again for {len(again)} answers of {len(log):,}, sent {1000 * max(ages, default=0):.1f} ms before a kill at most"
     )
 
 

@@ -19,6 +19,7 @@ Share = Field(ge=0, le=1)
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    resumes: ClassVar[bool] = False  # run again, the stage asks models only for what it lacks
 
 
 class Ollama(Section):
@@ -115,6 +116,7 @@ class Emoji(Section):
 
 
 class Generate(Section):
+    resumes = True
     teachers: dict[str, list[str]]
     """who writes, and in which languages"""
     texts: dict[str, Amount]
@@ -142,6 +144,7 @@ class Generate(Section):
 
 
 class Validate(Section):
+    resumes = True
     graders: list[str]
     """who judges; none judges texts of its own, unless grade_own"""
     grade_own: bool

@@ -354,6 +354,7 @@ class Record:
     came: float  # seconds since 1970
     fault: str | None = None
     answered: bool = False  # with status 200, and sent whole
+    sent: float = 0  # seconds since 1970, of the end of the answer
 
     @property
     def model(self) -> str:
@@ -361,7 +362,7 @@ class Record:
 
     def public(self) -> dict:
         known = {"number": self.number, "path": self.path, "model": self.model, "key": key_of(self.request)}
-        return {**known, "answered": self.answered, "fault": self.fault}
+        return {**known, "answered": self.answered, "sent": self.sent, "fault": self.fault}
 
 
 def parsed(body: bytes) -> dict:
@@ -460,7 +461,7 @@ class StandIn(Slots):
             return
         async with self.slot(with_tag(record.model)):
             end = await self._speak(connection, record)
-        record.answered = bool(end) and not connection.transport.is_closing()
+        record.answered, record.sent = bool(end) and not connection.transport.is_closing(), time.time()
         connection.transport.write(end)  # whoever has the whole answer finds its slot free
 
     def _problem(self, record: Record) -> int | None:

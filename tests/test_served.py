@@ -5,13 +5,13 @@ import csv
 import json
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 import yaml
 
 from emojisummary.models import connect
-from emojisummary.models.dispatch import BACKLOG
 from emojisummary.settings import read_settings
 from emojisummary.stage import UserError
 from tests.conftest import ROOT, make_world
@@ -201,7 +201,33 @@ def test_killed_under_load_nothing_is_lost_or_there_twice(world):
     assert len(rows) + len(unusable) == len({row["id"] for row in [*rows, *unusable]}) == 250
     assert len(rows) > 200
     assert not part.exists()
-    assert len(log) <= 250 + kills * (most + BACKLOG)
+    assert len(log) <= 250 + kills * most
+
+
+SLOW = """
+import runpy, time
+from emojisummary.artifacts import Journal
+Journal.append = lambda journal, row: time.sleep(600)
+runpy.run_path("2_generate.py", run_name="__main__")
+"""
+
+
+def test_what_waits_for_a_slow_caller_survives_a_kill(world):
+    """Killed while it is still busy with the first answer, the stage asks for none again that had arrived."""
+    inbox, arrived = world.path("ollama-stand-in.arrived.jsonl"), []
+    with StandIn(reply=sentences, slots=4) as server:
+        command = world.command("2_generate", *teach(world, server))
+        process = subprocess.Popen([sys.executable, "-c", SLOW, *command[2:]], cwd=ROOT)
+        while process.poll() is None and not (len(server.log) == len(arrived) > 8):
+            time.sleep(0.5)
+            arrived = inbox.read_text().splitlines() if inbox.exists() else []
+        process.kill()
+        process.wait()
+        assert 8 < len(arrived) < 40
+        world("2_generate", *teach(world, server))
+        assert len(server.log) == 40
+    assert sum(len(yaml.safe_load(path.read_text())) for path in world.path("generated").glob("*.yaml")) == 40
+    assert not inbox.exists()
 
 
 def asked_for(url):

@@ -11,7 +11,8 @@ wrong decides what becomes of the request.
     Refused   it's the request's own fault   -> no answer, with the reason
     Gone      the host can't serve at all    -> dropped; the message says what to do
 
-The event loop has a thread of its own. The caller writes an answer to disk while the next ones are on their way.
+The event loop has a thread of its own. The caller works on an answer while the next ones are on their way; `keep` is called
+with each as soon as it arrives.
 """
 
 import asyncio
@@ -20,13 +21,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from emojisummary.stage import UserError
 
 LONGEST_PAUSE = 10.0  # seconds
-BACKLOG = 8  # answers that may wait for the caller; a kill loses no more than these and what is on its way
+BACKLOG = 8  # answers that may wait for the caller
 
 
 class Busy(Exception):
@@ -146,10 +147,10 @@ class Seat:
 
 
 class Dispatcher:
-    """`answers` may be called once."""
+    """`answers` may be called once. `keep(request, reply)` is called in the event loop's thread: it must be quick."""
 
-    def __init__(self, hosts: list, patience: Patience):
-        self.patience, self.seats = patience, [Seat(host, patience) for host in hosts]
+    def __init__(self, hosts: list, patience: Patience, keep: Callable[[dict, dict], None] | None = None):
+        self.keep, self.patience, self.seats = keep, patience, [Seat(host, patience) for host in hosts]
         self.hosts = hosts
         self.loop, self.arrived = asyncio.new_event_loop(), queue.SimpleQueue()
         self.again: deque[Job] = deque()
@@ -247,7 +248,7 @@ class Dispatcher:
         else:
             seat.succeeded()
             self.answered += 1
-            self.arrived.put((job.request, reply))
+            self._deliver(job.request, reply)
         finally:
             seat.running -= 1
             self._settle_refusals(seat)
@@ -283,7 +284,12 @@ class Dispatcher:
             seat.refused.clear()
 
     def _give_up(self, job: Job, reason: str) -> None:
-        self.arrived.put((job.request, {"text": None, "error": reason}))
+        self._deliver(job.request, {"text": None, "error": reason})
+
+    def _deliver(self, request: dict, reply: dict) -> None:
+        if self.keep:
+            self.keep(request, reply)
+        self.arrived.put((request, reply))
 
     def _rest(self, seat: Seat, seconds: float) -> None:
         if seconds > 0:

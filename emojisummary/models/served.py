@@ -14,6 +14,7 @@ from emojisummary.artifacts import Row, slug
 from emojisummary.emojis import Table
 from emojisummary.models.asked import Asked
 from emojisummary.models.dispatch import Busy, Dispatcher, Failed, Gone, Patience, Refused
+from emojisummary.models.inbox import Inbox
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 
@@ -48,11 +49,15 @@ class Served(Asked):
         """Each request with its reply, in the order in which they come in; how long that takes is the servers' affair.
 
         A reply is {"text", "cut", "tokens_in", "tokens_out", "seconds", "host"}, or {"text": None, "error"} where a server
-        refuses the request. Raises UserError when no host is left; running again goes on from there.
+        refuses the request. Raises UserError when no host is left; running again goes on from there, and after a kill from what
+        had arrived by then.
         """
         ask = self.settings.ask
         patience = Patience(ask.concurrency, ask.max_concurrency, ask.attempts, ask.give_up_after)
-        return Dispatcher(self.hosts(), patience).answers(requests)
+        if not self.settings.resumes:
+            return Dispatcher(self.hosts(), patience).answers(requests)
+        inbox = Inbox(self.settings.folder / f"{self.depends_on}.arrived.jsonl")
+        return inbox.answers(requests, Dispatcher(self.hosts(), patience, inbox.put).answers)
 
 
 class Host:
