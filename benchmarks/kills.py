@@ -4,7 +4,8 @@
     python benchmarks/kills.py --kills 2     # fewer: only to see that it works
 
 prints  for each stage: rows, how many of them are missing or there twice, how often the server was asked for what it had
-        answered before, and how long before the kill, at most, such an answer had been sent: it was still on its way
+        answered before, and how long before the kill, at most, such an answer had been sent: it was still on its way. (What
+        was sent between two runs arrives nowhere.)
 """
 
 import argparse
@@ -57,35 +58,38 @@ def main():
 
 
 def kill(command, file, kills, chance):
-    """Runs the command until it has been killed so often at work, or is done; then to its end. Returns when."""
-    part, killed = file.with_name(file.name + ".part"), []
-    while len(killed) < kills:
-        before = size(part)
+    """Runs the command until it has been killed so often at work, or is done; then to its end.
+
+    Returns when each run that was killed began and ended.
+    """
+    part, lives = file.with_name(file.name + ".part"), []
+    while len(lives) < kills:
+        before, began = size(part), time.time()
         process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and size(part) <= before:
             time.sleep(0.002)
         time.sleep(chance.uniform(0, LONGEST))
         if process.poll() is not None:
             break
-        killed.append(time.time())
+        lives.append((began, time.time()))
         process.kill()
         process.wait()
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return killed
+    return lives
 
 
 def size(path):
     return path.stat().st_size if path.exists() else 0
 
 
-def report(stage, kills, rows, expected, url):
+def report(stage, lives, rows, expected, url):
     ids = Counter(row["id"] for row in rows)
     log = [record for record in httpx.get(f"{url}/stand-in/log").json() if record["answered"]]
-    lost = {record["key"]: record["sent"] for record in reversed(log)}  # when it was sent first
-    again = [record for record in log if record["sent"] > lost[record["key"]]]
-    ages = [min(kill - lost[record["key"]] for kill in kills if kill > lost[record["key"]]) for record in again]
+    first = {record["key"]: record["sent"] for record in reversed(log)}
+    again = [first[record["key"]] for record in log if record["sent"] > first[record["key"]]]
+    ages = [killed - sent for sent in again for began, killed in lives if began < sent < killed]
     print(
-        f"{stage}, {len(kills)} kills: {len(rows):,} rows, {expected - len(ids)} missing, {len(rows) - len(ids)} there twice; "
+        f"{stage}, {len(lives)} kills: {len(rows):,} rows, {expected - len(ids)} missing, {len(rows) - len(ids)} there twice; "
         f"asked again for {len(again)} answers of {len(log):,}, sent {1000 * max(ages, default=0):.1f} ms before a kill at most"
     )
 
