@@ -2,6 +2,7 @@
 
     python benchmarks/decoding.py                        # after `make demo-llm`
     python benchmarks/decoding.py runs/other 100 20      # another run with a language model; prompts, timed texts
+    python benchmarks/decoding.py tokenizers             # no run: random models with tokenizers of four kinds, only how right
 
 prints  texts a second: exact scores of all emoji, generate on the trie, and what is usual: one free generate a text;
         milliseconds for a single text, and exact scores as a multiple of a greedy answer;
@@ -19,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from emojisummary import load
 from emojisummary.artifacts import read_csv
+from emojisummary.models.llm import LanguageModel
+from emojisummary.vocabulary import add_missing_emoji
 from emojisummary.writing import generate
 
 RUN = sys.argv[1] if len(sys.argv) > 1 else "runs/demo-llm"
@@ -102,7 +105,28 @@ def milliseconds(texts: list[str], call) -> float:
     return 1000 / statistics.median(rate([text], call) for text in texts)
 
 
+def check_tokenizers() -> None:
+    import torch
+
+    from tests.test_decoding import EMOJI, TABLE, TASK, TOKENIZERS, llama
+
+    chance = random.Random(8)
+    texts = [random_text(chance)[:20] for _ in range(min(200, PROMPTS))]
+    for make in TOKENIZERS:
+        print(f"--- {make.__name__}")
+        torch.manual_seed(0)
+        tokenizer = make()
+        model = llama(len(tokenizer))
+        add_missing_emoji(model, tokenizer, TABLE)
+        student = LanguageModel("random", model, tokenizer, TASK, EMOJI, max_length=200)
+        check_best(student, texts)
+        check_validity(student)
+
+
 def main():
+    if RUN == "tokenizers":
+        check_tokenizers()
+        return
     student = load(RUN)
     rows = read_csv(Path(RUN) / "training_data.csv", ("text",))
     texts = [row["text"] for row in rows if len(row["text"]) < 120][:TIMED]
