@@ -246,8 +246,8 @@ class Train(Section):
     """longest text in tokens, llm: prompt with the system prompt; what is longer is cut"""
     scale: PositiveFloat
     """retriever: factor on cosines before the softmax (1 / temperature)"""
-    frozen_layers: int | None = Field(ge=0)
-    """retriever: lowest layers of the encoder that stay as they are, and its token embeddings; null: all is tuned"""
+    frozen_layers: int = Field(ge=0)
+    """retriever: lowest layers of the encoder that stay as they are, with its token embeddings"""
     dropout: float = Share
     """retriever: dropout inside the encoder while it's trained"""
     prior: NonNegativeFloat

@@ -5,10 +5,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from datasets import Dataset
+from sentence_transformers import SentenceTransformer
 
 from emojisummary.artifacts import stamp
 from emojisummary.models.encoder import PACKAGED, Encoder, encoder_folder
+from emojisummary.stage import UserError
 from emojisummary.training.common import newest_checkpoint, prefers_last
+from emojisummary.training.halfway import UpperLayers
 from emojisummary.training.retriever import NO_LABEL, AcceptedAnswers, Cards, SortedBatches, learn_cards
 from tests.conftest import make_world
 
@@ -42,13 +45,51 @@ def test_the_cards_learn_alone_before_the_encoder_does():
     texts = ["the quarterly report", "a walk on the beach", "my left shoe"]
     labels = [[0, 3], [1, NO_LABEL], [2, NO_LABEL]]
     head = Cards(cards=4, size=384, scale=16)
-    settings = SimpleNamespace(
-        encoder=PACKAGED, max_length=128, cards_epochs=60, cards_learning_rate=1e-2, also_weight=0.3, seed=7
-    )
-    learn_cards(head, Dataset.from_dict({"text": texts, "label": labels}), settings)
-    logits = head({"sentence_embedding": Encoder(encoder_folder(PACKAGED))(texts)})["logits"]
+    settings = SimpleNamespace(cards_epochs=60, cards_learning_rate=1e-2, also_weight=0.3, seed=7)
+    vectors = Encoder(encoder_folder(PACKAGED))(texts)
+    learn_cards(head, vectors, Dataset.from_dict({"text": texts, "label": labels}), settings)
+    logits = head({"sentence_embedding": vectors})["logits"]
     assert logits.argmax(dim=1).tolist() == [0, 1, 2]
     assert logits[0].argsort(descending=True).tolist()[:2] == [0, 3]
+
+
+def in_two_halves(frozen=4):
+    upper = UpperLayers(str(encoder_folder(PACKAGED)), frozen, max_length=64, dropout=0)
+    whole = SentenceTransformer(str(encoder_folder(PACKAGED)), device="cpu")
+    whole.max_seq_length = 64
+    return upper, whole, SentenceTransformer(modules=[upper, *list(whole)[1:]], device="cpu")
+
+
+MIXED = ["pizza", "the night train to Hanoi was late, again, and nobody minded", "a " * 90, "😂"]
+
+
+@pytest.mark.parametrize("frozen", [0, 4, 5])
+def test_an_encoder_in_two_halves_reads_as_a_whole_one(frozen):
+    upper, whole, halves = in_two_halves(frozen)
+    expected = whole.encode(MIXED)
+    assert (upper.read(MIXED[:2]).numpy() * expected[:2]).sum(axis=1) == pytest.approx(1, abs=2e-3)
+    assert (halves.encode(MIXED) * expected).sum(axis=1) == pytest.approx(1, abs=2e-3)
+    assert upper.remembered.keys() == set(MIXED)
+
+
+def test_what_the_upper_half_has_learned_goes_into_the_whole(tmp_path):
+    upper, whole, halves = in_two_halves()
+    before = whole[0].auto_model.encoder.layer[3].output.dense.weight.clone()
+    with torch.no_grad():
+        for weight in upper.parameters():
+            weight += 0.02 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    upper.save(str(tmp_path))
+    again = UpperLayers.load(str(tmp_path))
+    again.put_into(whole)
+    assert (halves.encode(MIXED) * whole.encode(MIXED)).sum(axis=1) == pytest.approx(1, abs=2e-3)
+    assert torch.equal(whole[0].auto_model.encoder.layer[3].output.dense.weight, before)
+    untuned = in_two_halves()[1]
+    assert (untuned.encode(MIXED) * whole.encode(MIXED)).sum(axis=1).min() < 0.95
+
+
+def test_no_layer_left_to_learn_is_a_clear_error():
+    with pytest.raises(UserError, match=r"frozen_layers: 6.* BertModel with 6"):
+        in_two_halves(6)
 
 
 def test_batches_hold_every_row_once_and_texts_of_like_length():

@@ -86,7 +86,11 @@ class Encoder:
                 raise UserError(f"{folder}: only encoders with mean pooling can be used, this one says {pooling}.")
 
     def __call__(self, texts: list[str]):
-        """The texts' vectors, a float32 tensor of shape (len(texts), size). Long texts are cut at max_length tokens.
+        """The texts' vectors, a float32 tensor of shape (len(texts), size). Long texts are cut at max_length tokens."""
+        return self.read(texts)[0]
+
+    def read(self, texts: list[str], layer: int | None = None):
+        """The texts' vectors, and what comes out of a layer for each text: float16 of shape (tokens, size), None without one.
 
         Each thread encodes batches of its own: threads that share a batch wait for each other in every layer, and on a machine
         with other work to do they take several times as long for it as one alone.
@@ -96,25 +100,36 @@ class Encoder:
         ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
         by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         batches = [by_length[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-        vectors, threads = torch.empty(len(ids), self.size), torch.get_num_threads()
+        vectors, states, threads = torch.empty(len(ids), self.size), [None] * len(ids), torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(threads) as workers:
                 each = workers.map if len(batches) > 1 else map
-                encoded = each(lambda batch: self._encode([ids[i] for i in batch]), batches)
-                for batch, found in zip(batches, encoded, strict=True):
+                encoded = each(lambda batch: self._encode([ids[i] for i in batch], layer), batches)
+                for batch, (found, inside) in zip(batches, encoded, strict=True):
                     vectors[batch] = found
+                    for i, state in zip(batch, inside, strict=True):
+                        states[i] = state
         finally:
             torch.set_num_threads(threads)
-        return vectors
+        return vectors, states
 
-    def _encode(self, ids: list[list[int]]):
+    def _encode(self, ids: list[list[int]], layer: int | None):
         import torch
 
         longest = max(map(len, ids))
         tokens = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+        same_length = min(map(len, ids)) == longest  # without a mask, attention is faster
         with torch.inference_mode():
-            hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
+            read = self.model(
+                input_ids=tokens,
+                attention_mask=None if same_length else mask,
+                output_hidden_states=layer is not None,
+            )
+            hidden = read.last_hidden_state.float()
             pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-            return torch.nn.functional.normalize(pooled, dim=-1)
+            vectors = torch.nn.functional.normalize(pooled, dim=-1)
+            if layer is None:
+                return vectors, [None] * len(ids)
+            return vectors, [state[: len(row)].half() for row, state in zip(ids, read.hidden_states[layer], strict=True)]

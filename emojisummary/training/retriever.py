@@ -2,9 +2,9 @@
 
 A text's logits are its cosines with the cards' vectors, times `scale`, plus a bias for each emoji; the loss is the
 cross-entropy with the accepted answers. The vectors start as the untuned encoder's reading of the cards, so that an emoji
-without any text still has a sensible place. They learn alone to begin with, which is cheap, as the encoder reads each text but
-once for that; then it's tuned with cards that make sense of it, and loses less of what it knows (linear probing, then
-fine-tuning: Kumar et al., 2022). At the end the student gets an n-gram model of the same rows for a second opinion.
+without any text still has a sensible place. They learn alone to begin with; then the encoder's upper layers (halfway.py) are
+tuned with cards that make sense of them, and lose less of what they know (linear probing, then fine-tuning: Kumar et al., 2022).
+At the end the student gets an n-gram model of the same rows for a second opinion.
 """
 
 from pathlib import Path
@@ -25,11 +25,11 @@ from emojisummary.models.encoder import Encoder, bulk_dtype, encoder_folder
 from emojisummary.models.linear import Linear
 from emojisummary.models.retriever import Retriever, card
 from emojisummary.training.common import early_stopping, mean_scores, newest_checkpoint, run_trainer, trainer_arguments
+from emojisummary.training.halfway import UpperLayers, load_module
 
 NO_LABEL = -1
 MOST_LABELS = 8  # accepted answers that one row may have
 CARDS_BATCH = 256  # rows in one step, while the cards learn alone
-WHERE = ("subfolder", "token", "cache_folder", "revision", "local_files_only")
 POOL = 50  # batches whose rows are sorted by length together
 
 
@@ -55,9 +55,7 @@ class Cards(Module):
 
     @classmethod
     def load(cls, model_name_or_path: str, **kwargs) -> "Cards":
-        where = {key: kwargs[key] for key in WHERE if key in kwargs}
-        cards = cls(**cls.load_config(model_name_or_path, **where))
-        return cls.load_torch_weights(model_name_or_path, model=cards, **where)
+        return load_module(cls, model_name_or_path, kwargs)
 
 
 class AcceptedAnswers(torch.nn.Module):
@@ -124,8 +122,10 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     emoji_of, index = Lookup(cards), {emoji: i for i, emoji in enumerate(cards)}
     learned = to_dataset(rows, task.labels, emoji_of, index)
     accuracy = Accuracy(validation, list(cards), task)
+    print(f"the encoder reads {len(learned):,} texts once")
+    vectors = model[0].read([*learned["text"], *(row["text"] for row in validation)])
     if not resume:
-        learn_cards(model[-1], learned, settings)
+        learn_cards(model[-1], vectors[: len(learned)], learned, settings)
     trainer = SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(
@@ -154,24 +154,20 @@ def build_model(settings, cards: dict[str, str], ranked: list[str]) -> SentenceT
     """
     folder = encoder_folder(settings.encoder)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    dropout = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), settings.dropout)
-    encoder = SentenceTransformer(str(folder), device=device, config_kwargs=dropout)
-    encoder.max_seq_length = settings.max_length
-    freeze(encoder[0].auto_model, settings.frozen_layers)
+    encoder = SentenceTransformer(str(folder), device=device)
+    upper = UpperLayers(str(folder), settings.frozen_layers, settings.max_length, settings.dropout)
     head = Cards(len(cards), encoder.get_embedding_dimension(), settings.scale)
     rank = {emoji: position for position, emoji in enumerate(ranked, start=1)}
     with torch.no_grad():
         head.vectors.copy_(Encoder(folder)(list(cards.values())))
         head.bias.copy_(-settings.prior * torch.tensor([rank[emoji] for emoji in cards]).log())
-    return SentenceTransformer(modules=[*encoder, head], device=device)
+    return SentenceTransformer(modules=[upper, *list(encoder)[1:], head], device=device)
 
 
-def learn_cards(head: Cards, learned: Dataset, settings) -> None:
-    """Fits the cards to the texts as the untuned encoder reads them."""
-    print(f"the encoder reads {len(learned):,} texts once, for {settings.cards_epochs} passes of the cards")
+def learn_cards(head: Cards, vectors: torch.Tensor, learned: Dataset, settings) -> None:
+    """Fits the cards to the texts as the untuned encoder reads them: `vectors`, one for each."""
     device, chance = head.vectors.device, torch.Generator().manual_seed(settings.seed)
-    encoder = Encoder(encoder_folder(settings.encoder), settings.max_length, in_bulk=True)
-    vectors = encoder(list(learned["text"])).to(device)
+    vectors = vectors.to(device)
     labels = torch.tensor(list(learned["label"]), device=device)
     loss_of = AcceptedAnswers(head, settings.also_weight)
     optimizer = torch.optim.AdamW(head.parameters(), settings.cards_learning_rate, weight_decay=0)
@@ -187,14 +183,6 @@ def bf16_on_cpu() -> dict[str, bool]:
     return {"bf16": True, "use_cpu": True} if not torch.accelerator.is_available() and bulk_dtype() == torch.bfloat16 else {}
 
 
-def freeze(transformer: torch.nn.Module, layers: int | None) -> None:
-    """Leaves the token embeddings and the lowest layers out of the training: faster, and rare words keep their meaning."""
-    if layers is None:
-        return
-    for part in (transformer.embeddings, *transformer.encoder.layer[:layers]):
-        part.requires_grad_(False)
-
-
 def to_dataset(rows: list[Row], answers, emoji_of: Lookup, index: dict[str, int]) -> Dataset:
     """Texts with the indices of their accepted answers, filled up with NO_LABEL to MOST_LABELS."""
     labels = []
@@ -206,8 +194,11 @@ def to_dataset(rows: list[Row], answers, emoji_of: Lookup, index: dict[str, int]
 
 def to_student(model: SentenceTransformer, cards: dict[str, str], settings, folder: Path) -> Retriever:
     """The student that was trained; its encoder is left in the folder, in the format of sentence-transformers."""
-    head = model[-1]
-    SentenceTransformer(modules=list(model)[:-1]).save_pretrained(str(folder / "encoder"), create_model_card=False)
+    upper, head = model[0], model[-1]
+    encoder = SentenceTransformer(upper.folder)
+    encoder.max_seq_length = settings.max_length
+    upper.put_into(encoder)
+    encoder.save_pretrained(str(folder / "encoder"), create_model_card=False)
     vectors = torch.nn.functional.normalize(head.vectors.detach().cpu(), dim=-1)
     name, bias = folder.parent.name, head.bias.detach().cpu()
     return Retriever(name, folder / "encoder", cards, settings.scale, settings.max_length, vectors, bias)
