@@ -9,7 +9,8 @@ reads   runs/<run>/emoji_data.yaml; with --fill runs/<run>/coverage.csv
 writes  runs/<run>/generated/<language>_<type>_<teacher>.yaml, one row a line; beside it, where a teacher's answers could not
         be used, the same name with .unusable.jsonl: each with the reason; and, for models on a server, runs/<run>/ledger.csv
 
-Stopped or killed, the same command goes on where it was.
+Stopped or killed, the same command goes on where it was. What had arrived from a server by then lies in
+generated/<model>_<command>.arrived.jsonl.
 """
 
 import time

@@ -9,7 +9,8 @@ writes  runs/<run>/graded/<language>_<type>_<teacher>_<grader>.csv, one verdict 
         the verdicts on pairs whose right one is known; graders.yaml, how far each grader can be trusted; and, for models on a
         server, ledger.csv
 
-Stopped or killed, the same command goes on where it was.
+Stopped or killed, the same command goes on where it was. What had arrived from a server by then lies in
+graded/<model>_<command>.arrived.jsonl.
 """
 
 import time

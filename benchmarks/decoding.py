@@ -20,8 +20,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from emojisummary import load
 from emojisummary.artifacts import read_csv
-from emojisummary.models.llm import LanguageModel
-from emojisummary.vocabulary import add_missing_emoji
 from emojisummary.writing import generate
 
 RUN = sys.argv[1] if len(sys.argv) > 1 else "runs/demo-llm"
@@ -106,19 +104,13 @@ def milliseconds(texts: list[str], call) -> float:
 
 
 def check_tokenizers() -> None:
-    import torch
-
-    from tests.test_decoding import EMOJI, TABLE, TASK, TOKENIZERS, llama
+    from tests.test_decoding import TOKENIZERS, random_student
 
     chance = random.Random(8)
     texts = [random_text(chance)[:20] for _ in range(min(200, PROMPTS))]
     for make in TOKENIZERS:
         print(f"--- {make.__name__}")
-        torch.manual_seed(0)
-        tokenizer = make()
-        model = llama(len(tokenizer))
-        add_missing_emoji(model, tokenizer, TABLE)
-        student = LanguageModel("random", model, tokenizer, TASK, EMOJI, max_length=200)
+        student = random_student(make)
         check_best(student, texts)
         check_validity(student)
 

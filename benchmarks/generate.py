@@ -59,14 +59,16 @@ def requests(rows, schema):
     return ({"id": f"{n:012x}", "messages": [{"role": "user", "content": f"Text {n}?"}], **form} for n in range(rows))
 
 
-def model(stage, hosts):
-    return connect("ollama/stand-in", None, read_settings(stage, ["--ollama.hosts", json.dumps(hosts)]))
+def model(stage, hosts, folder):
+    settings = read_settings(stage, ["--runs_folder", folder, "--ollama.hosts", json.dumps(hosts)])
+    return connect("ollama/stand-in", None, settings)
 
 
 def served(stage, hosts, rows, schema):
     """Rows a second and CPU seconds a row of the provider under a stage's settings."""
     began, cpu = time.perf_counter(), time.process_time()
-    answered = sum(1 for _ in model(stage, hosts).answer(requests(rows, schema)))
+    with tempfile.TemporaryDirectory() as folder:
+        answered = sum(1 for _ in model(stage, hosts, folder).answer(requests(rows, schema)))
     assert answered == rows
     return rows / (time.perf_counter() - began), (time.process_time() - cpu) / rows
 

@@ -45,16 +45,16 @@ def main():
         file = run / "generated" / artifact_name("english", "paragraph", MODEL)
         with in_process(*HOST) as url:
             command = ["2_generate.py", *shared, url, "--teachers", json.dumps({MODEL: ["english"]}), "--texts", texts]
-            killed = kill(command, file, kills // 2, chance)
+            lives = kill(command, file, kills // 2, chance)
             rows, refused = read_rows(file, made_by=""), file.with_suffix(".unusable.jsonl")
             unusable = [json.loads(line) for line in refused.read_text().splitlines()] if refused.exists() else []
-            report("stage 2", killed, [*rows, *unusable], ROWS, url)
+            report("stage 2", lives, [*rows, *unusable], ROWS, url)
 
         file = run / "graded" / artifact_name("english", "paragraph", MODEL, MODEL)
         with in_process(*HOST, "--reply", "yes") as url:
             command = ["3_validate.py", *shared, url, "--graders", MODEL, "--grade_own", "--canaries", "0"]
-            killed = kill(command, file, kills - kills // 2, chance)
-            report("stage 3", killed, read_csv(file, ("id",)), len(rows), url)
+            lives = kill(command, file, kills - kills // 2, chance)
+            report("stage 3", lives, read_csv(file, ("id",)), len(rows), url)
 
 
 def kill(command, file, kills, chance):

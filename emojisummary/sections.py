@@ -19,7 +19,7 @@ Share = Field(ge=0, le=1)
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
-    resumes: ClassVar[bool] = False  # run again, the stage asks models only for what it lacks
+    arrived: ClassVar[str | None] = None  # folder in the run for servers' answers that the stage doesn't have as rows yet
 
 
 class Ollama(Section):
@@ -116,7 +116,7 @@ class Emoji(Section):
 
 
 class Generate(Section):
-    resumes = True
+    arrived = "generated"
     teachers: dict[str, list[str]]
     """who writes, and in which languages"""
     texts: dict[str, Amount]
@@ -144,7 +144,7 @@ class Generate(Section):
 
 
 class Validate(Section):
-    resumes = True
+    arrived = "graded"
     graders: list[str]
     """who judges; none judges texts of its own, unless grade_own"""
     grade_own: bool
@@ -249,7 +249,7 @@ class Train(Section):
     frozen_layers: int = Field(ge=0)
     """retriever: lowest layers of the encoder that stay as they are, with its token embeddings"""
     dropout: float = Share
-    """retriever: dropout inside the encoder while it's trained"""
+    """retriever: dropout in the layers that are trained, meanwhile"""
     prior: NonNegativeFloat
     """retriever: an emoji's bias starts at -prior * ln(rank)"""
     also_weight: float = Share

@@ -89,13 +89,17 @@ def gpt2(vocab_size):
 TOKENIZERS = [byte_level, with_byte_fallback, plain_bytes, word_piece]
 
 
-@pytest.fixture(scope="module", params=TOKENIZERS, ids=lambda make: make.__name__)
-def student(request):
+def random_student(make_tokenizer):
     torch.manual_seed(0)
-    tokenizer = request.param()
+    tokenizer = make_tokenizer()
     model = llama(len(tokenizer))
     add_missing_emoji(model, tokenizer, TABLE)
     return LanguageModel("random", model, tokenizer, TASK, EMOJI, max_length=200)
+
+
+@pytest.fixture(scope="module", params=TOKENIZERS, ids=lambda make: make.__name__)
+def student(request):
+    return random_student(request.param)
 
 
 def smaller(student, emoji):

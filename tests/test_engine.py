@@ -6,6 +6,7 @@ about what a grader says.
 
 import json
 from itertools import count, islice
+from tempfile import mkdtemp
 
 import httpx
 import pytest
@@ -41,7 +42,7 @@ def engine(model):
 def connected(engine, tokens, *flags):
     """The grader, told to be varied: a model with random weights would give one answer to all."""
     hosts = ["--openai.hosts", f"{engine.url}/v1", "--num_predict", str(tokens), "--temperature", "1"]
-    hasty = ["--ask.attempts", "3", "--ask.give_up_after", "0.2"]
+    hasty = ["--ask.attempts", "3", "--ask.give_up_after", "0.2", "--runs_folder", mkdtemp()]
     return connect("openai/tiny", None, read_settings("validate", [*hosts, *hasty, *flags]))
 
 

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -30,10 +31,11 @@ def asked(name, server, *flags, n=12, schema=None):
     """The replies of a model at the stand-in to n requests."""
     provider = name.partition("/")[0]
     hosts = [f"--{provider}.hosts", server.url + ("/v1" if provider == "openai" else "")]
-    model = connect(name, None, read_settings("validate", [*hosts, *QUICK, *flags]))
     form = {"schema": schema} if schema else {}
     requests = ({"id": f"{n:012x}", "messages": [{"role": "user", "content": f"Text {n}?"}], **form} for n in range(n))
-    return {request["id"]: reply for request, reply in model.answer(requests)}
+    with tempfile.TemporaryDirectory() as folder:
+        model = connect(name, None, read_settings("validate", ["--runs_folder", folder, *hosts, *QUICK, *flags]))
+        return {request["id"]: reply for request, reply in model.answer(requests)}
 
 
 PROVIDERS = pytest.mark.parametrize("name", ["ollama/stand-in", "openai/stand-in"])
@@ -214,20 +216,20 @@ runpy.run_path("2_generate.py", run_name="__main__")
 
 def test_what_waits_for_a_slow_caller_survives_a_kill(world):
     """Killed while it is still busy with the first answer, the stage asks for none again that had arrived."""
-    inbox, arrived = world.path("ollama-stand-in.arrived.jsonl"), []
+    arrived = []
     with StandIn(reply=sentences, slots=4) as server:
         command = world.command("2_generate", *teach(world, server))
         process = subprocess.Popen([sys.executable, "-c", SLOW, *command[2:]], cwd=ROOT)
         while process.poll() is None and not (len(server.log) == len(arrived) > 8):
             time.sleep(0.5)
-            arrived = inbox.read_text().splitlines() if inbox.exists() else []
+            arrived = [line for path in world.path("generated").glob("*.arrived.jsonl") for line in path.open()]
         process.kill()
         process.wait()
         assert 8 < len(arrived) < 40
         world("2_generate", *teach(world, server))
         assert len(server.log) == 40
     assert sum(len(yaml.safe_load(path.read_text())) for path in world.path("generated").glob("*.yaml")) == 40
-    assert not inbox.exists()
+    assert not list(world.path("generated").glob("*.arrived.jsonl"))
 
 
 def asked_for(url):

@@ -67,7 +67,7 @@ MIXED = ["pizza", "the night train to Hanoi was late, again, and nobody minded",
 def test_an_encoder_in_two_halves_reads_as_a_whole_one(frozen):
     upper, whole, halves = in_two_halves(frozen)
     expected = whole.encode(MIXED)
-    assert (upper.read(MIXED[:2]).numpy() * expected[:2]).sum(axis=1) == pytest.approx(1, abs=2e-3)
+    assert (upper.remember(MIXED[:2]).numpy() * expected[:2]).sum(axis=1) == pytest.approx(1, abs=2e-3)
     assert (halves.encode(MIXED) * expected).sum(axis=1) == pytest.approx(1, abs=2e-3)
     assert upper.remembered.keys() == set(MIXED)
 

@@ -90,8 +90,9 @@ class Encoder:
         return self.read(texts)[0]
 
     def read(self, texts: list[str], layer: int | None = None):
-        """The texts' vectors, and what comes out of a layer for each text: float16 of shape (tokens, size), None without one.
+        """The texts' vectors, and each text's token states, float16 of shape (tokens, size), or None where no layer is given.
 
+        layer: 0 for the token embeddings, n for what comes out of the n-th layer.
         Each thread encodes batches of its own: threads that share a batch wait for each other in every layer, and on a machine
         with other work to do they take several times as long for it as one alone.
         """
@@ -122,14 +123,14 @@ class Encoder:
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
         same_length = min(map(len, ids)) == longest  # without a mask, attention is faster
         with torch.inference_mode():
-            read = self.model(
+            output = self.model(
                 input_ids=tokens,
                 attention_mask=None if same_length else mask,
                 output_hidden_states=layer is not None,
             )
-            hidden = read.last_hidden_state.float()
+            hidden = output.last_hidden_state.float()
             pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
             vectors = torch.nn.functional.normalize(pooled, dim=-1)
             if layer is None:
                 return vectors, [None] * len(ids)
-            return vectors, [state[: len(row)].half() for row, state in zip(ids, read.hidden_states[layer], strict=True)]
+            return vectors, [state[: len(row)].half() for row, state in zip(ids, output.hidden_states[layer], strict=True)]

@@ -12,27 +12,28 @@ Answers = Iterator[tuple[Row, Row]]
 
 
 class Inbox:
-    """The file holds the answers that the caller doesn't have in its own files yet, a line of JSON each: mostly one or two.
+    """The file holds the answers that the caller doesn't have in its own files yet, a line of JSON each, mostly one or two; and
+    up to SPARE or so that it has. It belongs to one command: another one, with other settings, would ask for something else.
 
     for request, reply in inbox.answers(requests, ask): ...    # `ask` answers requests, and calls inbox.put with each answer
     """
 
-    SPARE = 100  # lines of answers that the caller has: with more of them the file starts anew
+    SPARE = 100
 
     def __init__(self, path: Path):
         self.path, self._file, self._lines = path, None, 0
         self._waiting: deque[str] = deque()
 
     def answers(self, requests: Iterable[Row], ask: Callable[[Iterable[Row]], Answers]) -> Answers:
-        """Each request with its reply: those that a killed run left here, then the others as `ask` yields them.
+        """Each request with its reply: those that a killed run left here of these, then the others as `ask` yields them.
 
         A caller that comes back for the next answer has the one before in its own files.
         """
         left = self._left()
         if left:
-            requests = list(requests)
-            yield from ((request, left[json_line(request)]) for request in requests if json_line(request) in left)
-            requests = [request for request in requests if json_line(request) not in left]
+            by_line = {json_line(request): request for request in requests}
+            yield from ((request, left[line]) for line, request in by_line.items() if line in left)
+            requests = [request for line, request in by_line.items() if line not in left]
         try:
             with closing(ask(requests)) as answers:
                 for answer in answers:
@@ -67,8 +68,10 @@ class Inbox:
         self._file, self._lines = self.path.open("a", encoding="utf-8"), len(waiting)
 
     def _close(self) -> None:
-        """Leaves the file only if there are answers in it that were never taken."""
+        """Leaves the file only if answers were never taken, with these."""
+        if self._waiting:
+            self._start_anew()
+        else:
+            self.path.unlink(missing_ok=True)
         if self._file is not None:
             self._file.close()
-        if not self._waiting:
-            self.path.unlink(missing_ok=True)

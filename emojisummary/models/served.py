@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from emojisummary.artifacts import Row, slug
+from emojisummary.artifacts import Row, fingerprint, slug
 from emojisummary.emojis import Table
 from emojisummary.models.asked import Asked
 from emojisummary.models.dispatch import Busy, Dispatcher, Failed, Gone, Patience, Refused
@@ -49,15 +49,17 @@ class Served(Asked):
         """Each request with its reply, in the order in which they come in; how long that takes is the servers' affair.
 
         A reply is {"text", "cut", "tokens_in", "tokens_out", "seconds", "host"}, or {"text": None, "error"} where a server
-        refuses the request. Raises UserError when no host is left; running again goes on from there, and after a kill from what
-        had arrived by then.
+        refuses the request. Raises UserError when no host is left; the same command goes on from there, and after a kill from
+        what had arrived by then.
         """
         ask = self.settings.ask
         patience = Patience(ask.concurrency, ask.max_concurrency, ask.attempts, ask.give_up_after)
-        if not self.settings.resumes:
+        if not self.settings.arrived:
             return Dispatcher(self.hosts(), patience).answers(requests)
-        inbox = Inbox(self.settings.folder / f"{self.depends_on}.arrived.jsonl")
-        return inbox.answers(requests, Dispatcher(self.hosts(), patience, inbox.put).answers)
+        part = {"language": self.settings.language, "type": self.settings.type}
+        command = fingerprint([], self.settings.own() | part)[:8]
+        inbox = Inbox(self.settings.folder / self.settings.arrived / f"{slug(self.name)}_{command}.arrived.jsonl")
+        return inbox.answers(requests, lambda others: Dispatcher(self.hosts(), patience, inbox.put).answers(others))
 
 
 class Host:

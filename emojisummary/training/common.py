@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> 
     `metric` is measured and a checkpoint kept `settings.evaluations` times; the best one is the student. None: the loss.
     """
     batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps * number()
-    steps = max(int(-(-rows // batch) * settings.num_train_epochs), 1)
+    steps = max(ceil(-(-rows // batch) * settings.num_train_epochs), 1)
     every = -(-steps // settings.evaluations)
     on_gpu = torch.cuda.is_available()
     return {

@@ -3,8 +3,8 @@
 A text's logits are its cosines with the cards' vectors, times `scale`, plus a bias for each emoji; the loss is the
 cross-entropy with the accepted answers. The vectors start as the untuned encoder's reading of the cards, so that an emoji
 without any text still has a sensible place. They learn alone to begin with; then the encoder's upper layers (halfway.py) are
-tuned with cards that make sense of them, and lose less of what they know (linear probing, then fine-tuning: Kumar et al., 2022).
-At the end the student gets an n-gram model of the same rows for a second opinion.
+tuned with cards that make sense of them, and so lose less of what they know (linear probing, then fine-tuning: Kumar et al.,
+2022). At the end the student gets an n-gram model of the same rows for a second opinion.
 """
 
 from pathlib import Path
@@ -45,8 +45,8 @@ class Cards(Module):
         self.bias = torch.nn.Parameter(torch.zeros(cards))
 
     def forward(self, features: dict, **kwargs) -> dict:
-        unit = torch.nn.functional.normalize(self.vectors, dim=-1)
-        features["logits"] = features["sentence_embedding"] @ unit.T * self.scale + self.bias
+        text, cards = (torch.nn.functional.normalize(one, dim=-1) for one in (features["sentence_embedding"], self.vectors))
+        features["logits"] = text @ cards.T * self.scale + self.bias
         return features
 
     def save(self, output_path: str, *args, safe_serialization: bool = True, **kwargs) -> None:
@@ -123,7 +123,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     learned = to_dataset(rows, task.labels, emoji_of, index)
     accuracy = Accuracy(validation, list(cards), task)
     print(f"the encoder reads {len(learned):,} texts once")
-    vectors = model[0].read([*learned["text"], *(row["text"] for row in validation)])
+    vectors = model[0].remember([*learned["text"], *(row["text"] for row in validation)])
     if not resume:
         learn_cards(model[-1], vectors[: len(learned)], learned, settings)
     trainer = SentenceTransformerTrainer(
@@ -154,7 +154,7 @@ def build_model(settings, cards: dict[str, str], ranked: list[str]) -> SentenceT
     """
     folder = encoder_folder(settings.encoder)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = SentenceTransformer(str(folder), device=device)
+    encoder = SentenceTransformer(str(folder), device="cpu")
     upper = UpperLayers(str(folder), settings.frozen_layers, settings.max_length, settings.dropout)
     head = Cards(len(cards), encoder.get_embedding_dimension(), settings.scale)
     rank = {emoji: position for position, emoji in enumerate(ranked, start=1)}
