@@ -90,7 +90,8 @@ class Scorer:
     def _sums(self, edges, steps):
         """The sums of values on each emoji's path, from (prompts, edges) to (prompts, emoji)."""
         emoji, edge = steps.T
-        return torch.zeros(len(edges), self.trie.count, dtype=edges.dtype).index_add_(1, emoji, edges[:, edge])
+        sums = torch.zeros(self.trie.count, len(edges), dtype=edges.dtype)  # rows are added faster than columns
+        return sums.index_add_(0, emoji, edges.T[edge]).T
 
     def _batches(self, prompts, finish, width: int, barred=None):
         """`finish` of each prompt's edges: first with what's negligible divided evenly, and again in full where it wasn't."""
@@ -109,6 +110,8 @@ class Scorer:
 
     def _doubtful(self, scores, known):
         """The rows where emoji with an edge that the model wasn't asked for have more than what's tolerated."""
+        if known.all():
+            return torch.empty(0, dtype=torch.long)
         guessed = self._sums((~known).double(), self.whole)[:, self.wanted] > 0
         probabilities = scores.softmax(dim=-1)[:, : guessed.shape[1]]
         return torch.nonzero((probabilities * guessed).sum(dim=-1) > TOLERATED)[:, 0]
