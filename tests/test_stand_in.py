@@ -400,6 +400,7 @@ def test_one_connection_takes_many_requests_and_nonsense():
 
 def test_the_process_and_its_log():
     flags = ["--model", "tiny", "--model", "large", "--reply", "echo", "--fault", "think:0.5", "--seed", "3"]
+    began = time.time()
     with in_process("--port", "0", "--slots", "2", "--latency", "0.001", *flags) as url:
         with ollama.Client(url, verify=False) as client:
             texts = [client.chat("large", PIZZA).message.content for _ in range(8)]
@@ -411,7 +412,9 @@ def test_the_process_and_its_log():
     assert [record["fault"] for record in log] == faults and set(faults) == {"think", None}
     assert [text.startswith("<think>") for text in texts] == [fault == "think" for fault in faults[:8]]
     same = {"number": 1, "path": "/api/chat", "model": "large", "key": key_of({"messages": PIZZA})}
+    sent = [record.pop("sent") for record in log]
     assert log[0] == same | {"answered": True, "fault": faults[0]}
+    assert began < sent[0] < sent[7] < time.time() and not sent[8]
     assert log[8]["model"] == "x" and not log[8]["answered"]
 
 
