@@ -121,7 +121,7 @@ class Encoder:
         longest = max(map(len, ids))
         tokens = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
-        same_length = min(map(len, ids)) == longest  # without a mask, attention is faster
+        same_length = min(map(len, ids)) == longest  # no padding, no mask
         with torch.inference_mode():
             output = self.model(
                 input_ids=tokens,
