@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -203,19 +204,33 @@ class Clock:
         return self.now
 
 
-def settle(slots, start=4, most=64, answers=3000):
-    """The limit that a throttle finds for a server with so many slots, each answer taking a second."""
-    clock = Clock()
-    throttle = Throttle(start, most, clock)
+def serve(throttle, slots, answers=3000):
+    """The limit that the throttle keeps for most answers of a server with so many slots, each answer taking a second."""
+    limits = Counter()
     for _ in range(answers):
-        clock.now += 1 / min(throttle.limit, slots)
+        throttle.clock.now += 1 / min(throttle.limit, slots)
         throttle.answered()
-    return throttle.limit
+        limits[throttle.limit] += 1
+    return limits.most_common(1)[0][0]
 
 
 @pytest.mark.parametrize(("slots", "least", "highest"), [(1, 2, 8), (4, 4, 8), (8, 8, 16), (32, 32, 48), (500, 64, 64)])
 def test_the_throttle_finds_what_the_server_can_take(slots, least, highest):
-    assert least <= settle(slots) <= highest
+    assert least <= serve(Throttle(4, 64, Clock()), slots) <= highest
+
+
+def test_the_throttle_notices_when_a_server_can_take_more():
+    throttle = Throttle(4, 64, Clock())
+    assert 2 <= serve(throttle, slots=2) <= 8
+    assert 32 <= serve(throttle, slots=32) <= 64
+
+
+@pytest.mark.parametrize("answers_before", [0, 5, 100, 1000])
+def test_the_throttle_goes_on_after_a_server_was_busy(answers_before):
+    throttle = Throttle(4, 64, Clock())
+    serve(throttle, 8, answers_before + 1)
+    throttle.busy()
+    assert 4 <= serve(throttle, slots=8) <= 16
 
 
 def test_a_busy_server_gets_half_as_much():

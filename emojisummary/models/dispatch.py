@@ -68,14 +68,16 @@ class Throttle:
     """How many requests one host gets at once: twice as many while that brings more answers a second, then a few to spare.
 
     Each step leaves out the first answers after a change, then counts the answers of a while. Where doubling brought less than
-    a tenth, the host is full: it keeps what it had and a quarter more, so that it never waits for us.
+    a tenth, the host is full: it keeps what it had and a quarter more, so that it never waits for us, and after a while more is
+    tried again.
     """
 
     GAIN = 1.1
     STEADY = 30  # steps until more is tried again
 
     def __init__(self, start: int, most: int, clock=time.monotonic):
-        self.limit, self.most, self.clock = min(start, most), most, clock
+        self.limit = self.enough = min(start, most)
+        self.most, self.clock = most, clock
         self.best_rate, self.rest = 0.0, 0
         self._start_step()
 
@@ -93,17 +95,23 @@ class Throttle:
     def _judge(self, rate: float) -> None:
         if self.rest:
             self.rest -= 1
-            self.best_rate = rate if self.rest == 0 else self.best_rate
+            if self.rest == 0:
+                self._try_more(rate)
         elif rate > self.GAIN * self.best_rate:
-            self.best_rate, self.enough = rate, self.limit
-            self.limit = min(2 * self.limit, self.most)
+            self.enough = self.limit
+            self._try_more(rate)
         else:
             self.limit = min(self.enough + max(self.enough // 4, 2), self.most)
             self.rest = self.STEADY
 
+    def _try_more(self, rate: float) -> None:
+        """Than what now brings `rate` answers a second."""
+        self.best_rate, self.limit = rate, min(2 * self.limit, self.most)
+
     def busy(self) -> None:
         """The host had too much to do: half as many."""
-        self.limit, self.rest = max(self.limit // 2, 1), self.STEADY
+        self.limit = self.enough = max(self.limit // 2, 1)
+        self.rest = self.STEADY
         self._start_step()
 
 

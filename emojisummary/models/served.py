@@ -23,6 +23,7 @@ WANTS_KEY = (401, 403)
 MISSING = 404
 SERVER_ERROR = 500
 CONNECT = 20.0  # seconds to wait for a connection
+IDLE = 0.3  # seconds until an unused connection is closed: the client looks at all of them before each request
 
 
 class Served(Asked):
@@ -102,7 +103,7 @@ class OllamaHost(Host):
 
         super().__init__(model, settings)
         timeout = Timeout(settings.ask.timeout, connect=CONNECT)
-        limits = Limits(max_keepalive_connections=settings.ask.max_concurrency)
+        limits = Limits(max_keepalive_connections=settings.ask.max_concurrency, keepalive_expiry=IDLE)
         self.client = AsyncClient(host=address, timeout=timeout, limits=limits)
         self.name = str(self.client._client.base_url).rstrip("/")
 
