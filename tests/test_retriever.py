@@ -58,6 +58,21 @@ def test_in_bulk_hardly_another_vector_comes_out():
     assert torch.equal(one, bulk) == (bulk_dtype() == torch.float32)
 
 
+def test_a_text_alone_has_the_vector_that_it_has_among_others():
+    texts = ["Anyone want pizza tonight?", "x", *HOSTILE[:9]]
+    encoder = Encoder(encoder_folder(PACKAGED))
+    together = encoder(texts)
+    assert encoder.model_for_one is not encoder.model
+    assert torch.allclose(torch.cat([encoder([text]) for text in texts]), together, atol=1e-5)
+    assert torch.equal(encoder(texts), together)  # the layers for one text leave the others alone
+
+
+def test_the_layers_for_one_text_share_all_but_their_weights():
+    encoder = Encoder(encoder_folder(PACKAGED))
+    own = {parameter.data_ptr() for parameter in encoder.model.parameters()}
+    assert {parameter.data_ptr() for parameter in encoder.model_for_one.parameters()} < own
+
+
 @pytest.mark.parametrize("in_bulk", [False, True])
 def test_threads_beside_each_other_change_no_vector(in_bulk):
     texts = [f"{'many words ' * (n % 9)}and the number {n}" for n in range(100)]

@@ -7,6 +7,7 @@ test holds them together) and starts in half the time.
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -85,6 +86,12 @@ class Encoder:
             if not (pooling.get("pooling_mode_mean_tokens") or pooling.get("pooling_mode") == "mean"):
                 raise UserError(f"{folder}: only encoders with mean pooling can be used, this one says {pooling}.")
 
+    @cached_property
+    def model_for_one(self):
+        from emojisummary.models.packed import packed
+
+        return packed(self.model)
+
     def __call__(self, texts: list[str]):
         """The texts' vectors, a float32 tensor of shape (len(texts), size). Long texts are cut at max_length tokens."""
         return self.read(texts)[0]
@@ -123,7 +130,7 @@ class Encoder:
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
         same_length = min(map(len, ids)) == longest  # no padding, no mask
         with torch.inference_mode():
-            output = self.model(
+            output = (self.model if len(ids) > 1 else self.model_for_one)(
                 input_ids=tokens,
                 attention_mask=None if same_length else mask,
                 output_hidden_states=layer is not None,
