@@ -44,8 +44,8 @@ def accuracy(settings):
         raise UserError(f"{data} has no text of the part `test`.")
     prompts = [Path(settings.prompts)] if settings.prompts else []
     files = [data, *prompts, *inputs(settings)]
-    made_from = fingerprint(files, settings.own() | {"limit": settings.limit})
-    if not is_stamped(path, made_from):
+    made_from = fingerprint([*files, *others(settings)], settings.own() | {"limit": settings.limit})
+    if not (is_stamped(path, made_from) and report.exists()):
         table = read_emoji(folder)
         task, models = TASKS[settings.task], connected(settings, table)
         results, answers = evaluate(models, rows, task, settings, files, table, dev)
@@ -79,7 +79,8 @@ def texts(settings):
 
 def stability(settings):
     path, cases = settings.folder / "robustness.yaml", read_cases(Path(settings.robustness))[: settings.limit]
-    made_from = fingerprint([Path(settings.robustness), *inputs(settings)], settings.own() | {"limit": settings.limit})
+    files = [Path(settings.robustness), *inputs(settings), *others(settings)]
+    made_from = fingerprint(files, settings.own() | {"limit": settings.limit})
     if not is_stamped(path, made_from):
         models = connected(settings, read_emoji(settings.folder))
         write_yaml(path, robustness(models, cases, settings.resamples, settings.seed))
@@ -100,6 +101,12 @@ def homework(settings):
 
 def inputs(settings):
     return [settings.folder / name for name in ("emoji_data.yaml", "model/made.yaml", "training_data.csv")]
+
+
+def others(settings):
+    """What tells whether another run's model, or a base model in a folder, is still the same one."""
+    folders = [Path(name.partition(":")[2] or name) for name in settings.models]
+    return [path for folder in folders for path in (folder / "model" / "made.yaml", folder / "config.json") if path.exists()]
 
 
 def connected(settings, table):

@@ -16,17 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from emojisummary.limits import limited
-from emojisummary.models import connect
+from emojisummary.models import UNTRAINED, connect_answering
 from emojisummary.stage import UserError, run
 from emojisummary.texts import count_texts, open_output, read_texts
-
-CONTROLS = ("retriever", "most-frequent")
 
 
 def main(settings):
     name = settings.model or str(settings.folder)
-    folder = settings.folder if name in CONTROLS else Path(name)
-    model = limited(connect(name, read_emoji_for(name, settings), settings), settings, folder)
+    folder = settings.folder if name in UNTRAINED else Path(name)
+    model = limited(connect_answering(name, settings), settings, folder)
     if settings.input:
         answer_file(model, settings)
     elif settings.text:
@@ -40,16 +38,16 @@ def main(settings):
 
 
 def answer_file(model, settings):
-    fitting = unfitting = errors = 0
+    count = unfitting = errors = 0
     items = with_progress(read_texts(settings.input), count_texts(settings.input))
     with open_output(settings.output) as output:
         for answer in model.answers(items, settings.top, settings.min_probability):
             output.write(json.dumps(answer, ensure_ascii=False) + "\n")
             errors += "error" in answer
-            fitting += (answer.get("emoji") or answer.get("answer")) is not None
             unfitting += answer.get("emoji", "") is None
+            count += 1
     none = f"{unfitting:,} without a fitting emoji, " if settings.min_probability else ""
-    print(f"{settings.input}: {fitting:,} texts answered, {none}{errors:,} errors", file=sys.stderr)
+    print(f"{settings.input}: {count - unfitting - errors:,} texts answered, {none}{errors:,} errors", file=sys.stderr)
 
 
 def with_progress(items, total):
@@ -102,12 +100,6 @@ def as_text(answer, settings):
         return best
     ranked = [f"{emoji}  {probability:6.1%}" for emoji, probability in answer["ranked"]]
     return "\n".join(ranked if answer["emoji"] else [best, *ranked])
-
-
-def read_emoji_for(name, settings):
-    from emojisummary.artifacts import read_emoji
-
-    return read_emoji(settings.folder) if name in CONTROLS else None
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ def load(run: str | Path, device: str = "cpu"):
 
     Raises UserError where the folder holds no trained student.
     """
-    from emojisummary.models import connect
+    from emojisummary.models import trained
 
-    return connect(str(run), device=device)
+    return trained(Path(run), device)
 
 
 def fine_tune(

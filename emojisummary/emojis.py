@@ -7,6 +7,7 @@ often leave it out, so comparing ignores it: `plain("❤️") == plain("❤")`.
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from emojisummary.artifacts import read_tsv
@@ -106,9 +107,12 @@ class Lookup:
     def __init__(self, emoji: Iterable[str]):
         self.by_plain = {plain(e): e for e in emoji}
         self.by_plain |= {long: self.by_plain[one] for long, one in COUPLES.items() if one in self.by_plain}
+
+    @cached_property
+    def pattern(self) -> re.Pattern:
         longest_first = sorted(self.by_plain, key=len, reverse=True)
         spellings = (f"{VS16}?".join(map(re.escape, e)) + f"{VS16}?" for e in longest_first)
-        self.pattern = re.compile("|".join(spellings) or r"(?!)")
+        return re.compile("|".join(spellings) or r"(?!)")
 
     def get(self, emoji: str) -> str | None:
         """The table's spelling of an emoji, skin tones left out; None if the table doesn't have it."""
@@ -120,6 +124,17 @@ class Lookup:
             return []
         found = self.pattern.findall(SKIN_TONES.sub("", text))
         return [self.by_plain[plain(e)] for e in found]
+
+    def spell_out(self, text: str, names: dict[str, str]) -> str:
+        """The text with the names of the table's emoji in their place.
+
+        >>> Lookup(["🍕"]).spell_out("No 🍕🍕 for me!", {"🍕": "pizza"})
+        'No pizza pizza for me!'
+        """
+        if text.isascii():
+            return text
+        spelled, count = self.pattern.subn(lambda e: f" {names[self.by_plain[plain(e[0])]]} ", SKIN_TONES.sub("", text))
+        return " ".join(spelled.split()) if count else text
 
 
 def by_rank(table: Table) -> list[str]:

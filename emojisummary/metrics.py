@@ -14,15 +14,26 @@ from emojisummary.emojis import SKIN_TONES, Lookup, Table, plain
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 AT_ONCE = 20  # resamples of the macro-F1 drawn together: more take longer, since their arrays no longer fit the cache
+TAIL = 0.025  # of a 95 % interval, on either side
 EXACT_BELOW = 25  # discordant pairs up to which McNemar's chi-squared is too rough
 
 
-def with_interval(values: list[float], resamples: int, seed: int) -> dict[str, float]:
+def with_interval(values: list[float], resamples: int, seed: int, least: float = 0) -> dict[str, float]:
     """The mean of per-text scores with its 95 % interval, by the percentile bootstrap (Efron, 1979), and their number.
 
+    Scores that are all as good or as bad as can be, 1 or `least`, have nothing to resample; other texts could still have had
+    other scores: there it's the exact interval of a share (Clopper and Pearson, 1934), 0 or 1 of n.
     Returns {"value": ..., "low": ..., "high": ..., "n": ...}, rounded to 4 digits.
+
+    >>> with_interval([1.0] * 5, 1000, seed=7)
+    {'value': 1.0, 'low': 0.4782, 'high': 1.0, 'n': 5}
     """
     low, high = _interval(tuple(sorted(Counter(values).items())), resamples, seed)
+    unseen = (1 - least) * (1 - TAIL ** (1 / len(values)))
+    if low == high == 1:
+        low = round(1 - unseen, 4)
+    elif low == high == least:
+        high = round(least + unseen, 4)
     return {"value": round(mean(values), 4), "low": low, "high": high, "n": len(values)}
 
 
@@ -31,7 +42,7 @@ def paired(ours: list[float], theirs: list[float], resamples: int, seed: int) ->
 
     Where the interval leaves out 0, the difference is significant at 5 %.
     """
-    return with_interval([a - b for a, b in zip(ours, theirs, strict=True)], resamples, seed)
+    return with_interval([a - b for a, b in zip(ours, theirs, strict=True)], resamples, seed, least=-1)
 
 
 @lru_cache(maxsize=1000)

@@ -14,13 +14,12 @@ from threading import Lock
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emojisummary.models import connect
+from emojisummary.models import connect_answering
 from emojisummary.stage import UserError, run
 
 HOST = "127.0.0.1"
 LONGEST = 20_000  # characters of a text
 TOP = 50
-UNTRAINED = ("retriever", "most-frequent")
 BODY = 12 * LONGEST + 1000  # bytes; JSON may write an emoji as \ud83c\udf54
 
 
@@ -54,12 +53,7 @@ def listen(port: int) -> socket.socket:
 
 def connect_ranker(name: str, settings):
     """The model of that name. Raises UserError where there is none, or it gives no probabilities."""
-    from emojisummary.artifacts import read_emoji
-
-    untrained = name in UNTRAINED
-    if not untrained and not Path(name).is_dir():
-        raise UserError(f"{name}: no such run. --model takes the folder of one like runs/demo, {' or '.join(UNTRAINED)}.")
-    model = connect(name, read_emoji(settings.folder) if untrained else None, settings)
+    model = connect_answering(name, settings)
     if not hasattr(model, "predict"):
         raise UserError(f"{name} doesn't rank emoji, and so can't be tried on this page.")
     return model

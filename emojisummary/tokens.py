@@ -27,7 +27,7 @@ def count_tokens(model, texts: list[str], given: list[str]) -> Counts | None:
     if hasattr(model, "tokenizer") and hasattr(model, "task"):
         return _of_student(model, texts, given)
     if hasattr(model, "encoder"):
-        return [(len(encoding.ids), 0) for encoding in model.encoder.tokenizer.encode_batch(texts)]
+        return [(len(encoding.ids), 0) for encoding in model.encoder.tokenizer.encode_batch(list(map(model.spelled, texts)))]
     return None
 
 

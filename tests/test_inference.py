@@ -108,7 +108,7 @@ def test_answers_can_be_limited(finished, tmp_path):
     (["--min_probability", "2"], "min_probability"),
     (["--input", "nothing.txt"], "No such file"),
     (["--input", "README.md"], "unknown kind"),
-    (["--model", "runs/nothing", "hi"], "no such model"),
+    (["--model", "runs/nothing", "hi"], "no such run"),
     (["--top", "0", "hi"], "top"),
     (["--tops", "3", "hi"], "--help"),
 ])  # fmt: skip

@@ -53,8 +53,8 @@ def test_the_interval_of_right_and_wrong_is_that_of_the_binomial(right, n):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([1.0], (1, 1, 1, 1)),
-        ([0.0, 0.0, 0.0], (0, 0, 0, 3)),
+        ([1.0], (1, 0.025, 1, 1)),
+        ([0.0, 0.0, 0.0], (0, 0, 0.7076, 3)),  # 0.2924 ** 3 = 0.025
         ([0.25] * 8, (0.25, 0.25, 0.25, 8)),
         ([0.0, 1.0], (0.5, 0, 1, 2)),  # resamples: 0 in a quarter, 1 in a quarter
         ([0.0] * 9 + [1.0], (0.1, 0, 0.3, 10)),  # P(no 1) = 35 %, P(at most two) = 93 %, P(at most three) = 98.7 %
@@ -103,6 +103,26 @@ def test_a_constant_lead_has_no_spread():
 def test_paired_is_the_interval_of_the_differences():
     ours, theirs = scores("accuracy", 100, seed=1), scores("accuracy", 100, seed=2)
     assert paired(ours, theirs, 1000, 7) == with_interval([a - b for a, b in zip(ours, theirs, strict=True)], 1000, 7)
+
+
+@pytest.mark.parametrize("n", [1, 2, 20, 576])
+def test_the_interval_of_all_right_and_of_all_wrong_is_the_exact_one(n):
+    for value in (0.0, 1.0):
+        exact = binomtest(int(value * n), n).proportion_ci(0.95, method="exact")
+        assert with_interval([value] * n, 10, 7) == {
+            "value": value,
+            "low": round(exact.low, 4),
+            "high": round(exact.high, 4),
+            "n": n,
+        }
+
+
+@pytest.mark.parametrize(("n", "significant"), [(1, False), (5, False), (6, True), (30, True)])
+def test_a_lead_on_every_text_is_as_significant_as_by_mcnemar(n, significant):
+    ours, theirs = [1.0] * n, [0.0] * n
+    assert (mcnemar(ours, theirs)["p"] < 0.05) == significant
+    assert (paired(ours, theirs, 10, 7)["low"] > 0) == significant
+    assert (paired(theirs, ours, 10, 7)["high"] < 0) == significant
 
 
 def test_pairing_makes_a_small_but_steady_lead_significant():

@@ -108,6 +108,14 @@ def test_plain_texts_find_their_emoji(untuned):
     assert [answer["emoji"] for answer in answers] == ["🍕", "✈️", "⚽"]
 
 
+@pytest.mark.parametrize(
+    ("text", "emoji"),
+    [("🍕", "🍕"), ("❤", "❤️"), ("👍🏽", "👍"), ("🇫🇷🇫🇷", "🇫🇷"), ("🧑‍🚀", "🧑‍🚀"), ("no 🍕 left", "🍕"), ("1️⃣", "1️⃣")],
+)
+def test_emoji_in_a_text_are_read_by_their_names(untuned, text, emoji):
+    assert emoji in [found for found, _ in untuned.predict(text, top=3)["ranked"]]
+
+
 def test_as_a_grader_it_says_yes_to_what_ranks_high(untuned):
     requests = [{"text": "Anyone want pizza tonight?", "emoji": emoji} for emoji in ("🍕", "🚽")]
     verdicts = [reply["text"] for _, reply in untuned.answer(requests)]

@@ -21,6 +21,9 @@ NAMES = (
 )
 
 
+UNTRAINED = ("retriever", "most-frequent")  # models that rank emoji, and are no run
+
+
 def connect(name: str, table: dict | None = None, settings=None, device: str = "cpu"):
     """The model of that name.
 
@@ -37,7 +40,16 @@ def connect(name: str, table: dict | None = None, settings=None, device: str = "
         from emojisummary.models.base import Base
 
         return Base(name, settings, table)
-    return _student(Path(name), device)
+    return trained(Path(name), device)
+
+
+def connect_answering(name: str, settings):
+    """A model to try out: a trained run by its folder, or one of UNTRAINED. Raises UserError for any other."""
+    from emojisummary.artifacts import read_emoji
+
+    if name not in UNTRAINED and not Path(name).is_dir():
+        raise UserError(f"{name}: no such run. --model takes the folder of one like runs/demo, {' or '.join(UNTRAINED)}.")
+    return connect(name, read_emoji(settings.folder) if name in UNTRAINED else None, settings)
 
 
 def _phrasebook(table, settings):
@@ -94,7 +106,8 @@ BY_NAME = {
 }  # fmt: skip
 
 
-def _student(run: Path, device: str):
+def trained(run: Path, device: str = "cpu"):
+    """The student in a run's folder. Raises UserError where there is none."""
     from emojisummary.artifacts import read_yaml
 
     if not run.is_dir():

@@ -11,7 +11,7 @@ import torch
 from emojisummary.artifacts import read_yaml
 from emojisummary.chat import answer_ids, many_prompt_ids, short_answers
 from emojisummary.decoding import Trie
-from emojisummary.emojis import Lookup
+from emojisummary.emojis import Lookup, clusters
 from emojisummary.models.ranker import Ranker
 from emojisummary.models.weights import load_model
 from emojisummary.scoring import Scorer
@@ -165,7 +165,11 @@ class LanguageModel(Ranker):
         faults = [self._fault(item, emoji_of) for item in items]
         answers = iter(self.task.ask(self, [item["text"] for item, fault in zip(items, faults, strict=True) if not fault]))
         for item, fault in zip(items, faults, strict=True):
-            yield {"text": None, "error": fault} | item if fault else item | {"answer": self.task.shown(next(answers))[0]}
+            yield {"text": None, "error": fault} | item if fault else item | {"answer": self._toned(next(answers))}
+
+    def _toned(self, answer) -> str:
+        shown, _ = self.task.shown(answer)
+        return "".join(self.tones.get(one, one) for one in clusters(shown)) if self.tones else shown
 
     def _fault(self, item: dict, emoji_of: Lookup) -> str | None:
         """Why an item can't be answered; None where it can."""

@@ -4,15 +4,15 @@ Untuned it is the offline grader and the control. Tuned by 5_train.py it is the 
 new emoji costs one line at the end of its cards.tsv, no training. The student has a second opinion, n-grams (linear.py): an
 encoder knows what a text means and blurs its rare words, the n-grams know the words alone, and both together are better than
 either. Their probabilities are multiplied, those of the n-grams to the power of `ngram_weight`: a product of experts (Hinton,
-2002).
+2002). Emoji in a text, which neither of them can read, are read by their names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
 from emojisummary.artifacts import Row, fingerprint, read_tsv, read_yaml, write_text, write_yaml
-from emojisummary.emojis import Table, plain
+from emojisummary.emojis import Lookup, Table, plain
 from emojisummary.models.encoder import Encoder, encoder_folder
 from emojisummary.models.linear import Linear
 from emojisummary.models.ranker import Ranker
@@ -24,6 +24,16 @@ UNTUNED_SCALE = 20.0  # factor on cosines before the softmax, as in the encoder'
 def card(facts: dict) -> str:
     """What the encoder reads about an emoji: `hot beverage: beverage, coffee, drink, steaming, tea`."""
     return f"{facts['name']}: {', '.join(facts['keywords'])}"
+
+
+def speller(cards: dict[str, str]) -> Callable[[str], str]:
+    """A function that puts names in the place of a text's emoji.
+
+    >>> speller({"☕": "hot beverage: beverage, coffee, drink, steaming, tea"})("I need ☕, now")
+    'I need hot beverage , now'
+    """
+    lookup, names = Lookup(cards), {emoji: text.rpartition(": ")[0] or text for emoji, text in cards.items()}
+    return lambda text: lookup.spell_out(text, names)
 
 
 class Retriever(Ranker):
@@ -75,6 +85,10 @@ class Retriever(Ranker):
         write_yaml(folder / "student.yaml", about)
 
     @cached_property
+    def spelled(self) -> Callable[[str], str]:
+        return speller(self.cards)
+
+    @cached_property
     def encoder(self) -> Encoder:
         return Encoder(self.folder, self.max_length, in_bulk=self.rank_at_most is not None)
 
@@ -99,6 +113,7 @@ class Retriever(Ranker):
 
     def scores(self, texts: list[str]):
         """The logit of each emoji for each text, the higher the better: shape (texts, emoji)."""
+        texts = list(map(self.spelled, texts))
         scores = self.encoder(texts) @ self.vectors.T * self.scale + self.bias
         return scores + self.ngram_weight * self.ngrams.log_probabilities(texts).float() if self.ngrams else scores
 

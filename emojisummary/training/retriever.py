@@ -23,7 +23,7 @@ from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup, by_rank
 from emojisummary.models.encoder import Encoder, bulk_dtype, encoder_folder
 from emojisummary.models.linear import Linear
-from emojisummary.models.retriever import Retriever, card
+from emojisummary.models.retriever import Retriever, card, speller
 from emojisummary.training.common import early_stopping, mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 from emojisummary.training.halfway import UpperLayers, load_module
 
@@ -117,6 +117,8 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     """Trains, or goes on training, and leaves the student in the folder. Returns the best metrics."""
     set_seed(settings.seed)
     cards = {emoji: card(facts) for emoji, facts in table.items()}
+    spelled = speller(cards)
+    rows, validation = ([row | {"text": spelled(row["text"])} for row in some] for some in (rows, validation))
     resume = newest_checkpoint(folder / "checkpoints", made_from)
     model = build_model(settings, cards, by_rank(table))
     emoji_of, index = Lookup(cards), {emoji: i for i, emoji in enumerate(cards)}
