@@ -53,6 +53,7 @@ THOUGHT = "<think>\nWhat would they want to hear?\n</think>\n\n"
 ERRORS = {  # status: message, OpenAI's type, OpenAI's code
     400: ("prompt too long; exceeded max context length", "invalid_request_error", "context_length_exceeded"),
     401: ("unauthorized", "invalid_request_error", "invalid_api_key"),
+    402: ("insufficient credits", "invalid_request_error", "insufficient_credits"),
     404: ("model '{model}' not found", "invalid_request_error", "model_not_found"),
     429: ("too many requests", "rate_limit_error", "rate_limit_exceeded"),
     500: ("model runner has unexpectedly stopped, this may be due to resource limitations", "api_error", None),

@@ -7,7 +7,19 @@ from collections import Counter
 
 import pytest
 
-from emojisummary.models.dispatch import BACKLOG, Busy, Dispatcher, Failed, Gone, Patience, Refused, Throttle
+from emojisummary.models.dispatch import (
+    BACKLOG,
+    LONGEST_BUSY,
+    LONGEST_PAUSE,
+    Busy,
+    Dispatcher,
+    Failed,
+    Gone,
+    Patience,
+    Refused,
+    Seat,
+    Throttle,
+)
 from emojisummary.stage import UserError
 
 QUICK = Patience(concurrency=4, most=16, attempts=3, give_up_after=0.05)
@@ -41,8 +53,13 @@ def requests(n):
     return [{"id": str(number)} for number in range(n)]
 
 
-def ask(*hosts, n=40, patience=QUICK):
-    return {request["id"]: reply for request, reply in Dispatcher(list(hosts), patience).answers(requests(n))}
+def ask(*hosts, n=40, patience=QUICK, proven=False):
+    dispatcher = Dispatcher(list(hosts), patience, proven=proven)
+    return {request["id"]: reply for request, reply in dispatcher.answers(requests(n))}
+
+
+def failing_on(ids, error):
+    return Host(trouble=lambda number, request: error if request["id"] in ids else None)
 
 
 def test_every_request_gets_its_answer_once():
@@ -95,6 +112,58 @@ def test_a_host_that_refuses_everything_is_dropped_and_nothing_given_up():
         refusing = Host(trouble=lambda number, request: Refused("400 no such option"))
         replies += Dispatcher([refusing], QUICK).answers(requests(40))
     assert replies == []
+
+
+def test_with_one_request_at_once_a_first_one_that_is_refused_does_not_stop_the_others():
+    replies = ask(failing_on({"0"}, Refused("400 too long")), patience=Patience(concurrency=1))
+    assert replies.pop("0") == {"text": None, "error": "400 too long"}
+    assert {reply["text"] for reply in replies.values()} == {"a"}
+
+
+def test_many_refused_at_once_while_others_take_their_time_are_no_fault_of_the_host():
+    class Strict(Host):
+        async def ask(self, request, attempt):
+            if int(request["id"]) % 10 < 8:
+                raise Refused("400 against the rules")
+            await asyncio.sleep(0.02)
+            return {"text": "a"}
+
+    replies = ask(Strict(), n=200)
+    assert sum(reply["text"] == "a" for reply in replies.values()) == 40
+
+
+@pytest.mark.parametrize("error", [Refused("400 too long"), Failed("500", reached=True)])
+def test_the_last_bad_requests_are_given_up_by_a_host_that_is_known_to_answer(error):
+    for replies in (ask(failing_on({"38", "39"}, error)), ask(failing_on({"0", "1"}, error), n=2, proven=True)):
+        assert [reply["text"] for reply in replies.values()].count(None) == 2
+
+
+@pytest.mark.parametrize("error", [Refused("400 too long"), Failed("500", reached=True)])
+def test_nothing_is_given_up_by_a_host_that_has_never_answered(error):
+    with pytest.raises(UserError, match=str(error)):
+        ask(failing_on({"0", "1"}, error), n=2)
+
+
+def test_a_broken_host_beside_a_good_one_makes_no_request_a_bad_one():
+    bad, good = Host("bad", lambda number, request: Failed("500", reached=True)), Host("good", wait=0.1)
+    replies = ask(bad, good, n=20, patience=Patience(concurrency=2, most=4, attempts=2, give_up_after=5))
+    assert {reply["text"] for reply in replies.values()} == {"good"}
+
+
+def test_what_was_on_its_way_proves_nothing_about_requests_that_fail_later(monkeypatch):
+    """A server that is being stopped finishes what it has, and answers nothing new."""
+    monkeypatch.setattr("emojisummary.models.dispatch.LONGEST_PAUSE", 0.001)
+
+    class Draining(Host):
+        async def ask(self, request, attempt):
+            self.asked.append(request["id"])
+            if len(self.asked) <= 3:
+                await asyncio.sleep(0.02 * len(self.asked))
+            elif len(self.asked) < 40:
+                raise Failed("502", reached=True)
+            return {"text": "a"}
+
+    assert {reply["text"] for reply in ask(Draining(), n=8).values()} == {"a"}
 
 
 def test_a_request_that_breaks_the_server_each_time_is_given_up():
@@ -189,9 +258,34 @@ def test_an_abandoned_dispatcher_ends_its_thread():
     assert threading.active_count() == before
 
 
-def test_a_mistake_of_ours_is_not_swallowed():
+@pytest.mark.parametrize("where", [0, 17, 39])
+def test_a_mistake_of_ours_is_not_swallowed(where):
     with pytest.raises(ZeroDivisionError):
-        ask(Host(trouble=lambda number, request: 1 / 0))
+        ask(Host(trouble=lambda number, request: 1 / 0 if request["id"] == str(where) else None))
+
+
+def test_a_host_that_is_always_busy_is_dropped_in_the_end():
+    with pytest.raises(UserError, match="too busy"):
+        ask(Host(trouble=lambda number, request: Busy(0.001)), patience=Patience(give_up_after=0.01))
+
+
+def test_requests_that_a_busy_host_sends_back_together_count_once():
+    class Full(Host):
+        async def ask(self, request, attempt):
+            if self.running >= 20:
+                raise Busy(0.001)
+            return await super().ask(request, attempt)
+
+    dispatcher = Dispatcher([Full(wait=0.002)], Patience(concurrency=32))
+    assert len(list(dispatcher.answers(requests(200)))) == 200
+    assert dispatcher.seats[0].throttle.limit == 16
+
+
+def test_pauses_have_an_end():
+    seat = Seat(Host(), QUICK)
+    seat.failures = seat.busies = 5000
+    assert seat.pause() == LONGEST_PAUSE
+    assert seat.busy_pause() == LONGEST_BUSY
 
 
 class Clock:

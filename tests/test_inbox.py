@@ -48,6 +48,14 @@ def test_all_that_was_taken_leaves_nothing_behind(path):
     assert not path.exists()
 
 
+def test_a_line_that_was_cut_within_a_sign_is_passed_over(path):
+    ask(path, stop=4)
+    whole = path.read_bytes()
+    path.write_bytes(whole + "😀".encode()[:2])
+    asked, _ = ask(path)
+    assert len(asked) < 10
+
+
 def test_what_a_killed_run_left_is_not_asked_for_again(path):
     before, taken = ask(path, stop=4)
     left = len(path.read_text().splitlines())

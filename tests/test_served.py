@@ -1,13 +1,17 @@
 """Teachers and graders on a server, through the official clients and the real scripts, against a stand-in with every fault."""
 
 import collections
+import contextlib
 import csv
+import http.server
 import json
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -69,6 +73,71 @@ def test_what_will_not_pass_ends_in_one_clear_sentence(name, fault, said):
         asked(name, server)
 
 
+@PROVIDERS
+def test_a_server_that_no_longer_answers_anybody_leaves_no_row_unusable(name):
+    """The credit is used up after some answers: that's no fault of the requests."""
+    with StandIn(faults=lambda number, request: "402" if number > 4 else None) as server:
+        with pytest.raises(UserError, match="402"):
+            asked(name, server)
+        assert sum(record.answered for record in server.log) == 4
+
+
+@contextlib.contextmanager
+def saying(body, status=200):
+    """The URL of a server that gives the same answer to every request."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            answer = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.handle_error = lambda *_: None  # clients that went away
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_address[1]}")
+        finally:
+            server.shutdown()
+
+
+@PROVIDERS
+@pytest.mark.parametrize(
+    ("body", "status"), [("gateway trouble", 502), (None, 502), ([], 502), (None, 200), ([], 200), ("x", 200)]
+)
+def test_json_that_is_no_answer_is_a_failure_like_any_other(name, body, status):
+    with saying(body, status) as server, pytest.raises(UserError, match="gives no answers"):
+        asked(name, server, n=2)
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}])
+@pytest.mark.parametrize("content", ["A text.", [{"type": "text", "text": "A "}, {"type": "text", "text": "text."}]])
+def test_openai_s_answers_may_come_in_parts_and_without_their_usage(content, usage):
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+    with saying({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}) as server:
+        (reply,) = asked("openai/stand-in", server, n=1).values()
+    assert (reply["text"], reply["tokens_in"], reply["tokens_out"]) == ("A text.", 0, 0)
+
+
+def test_no_credit_left_is_no_reason_to_wait():
+    error = {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"}
+    with saying({"error": error}, 429) as server, pytest.raises(UserError, match="no credit left"):
+        asked("openai/stand-in", server)
+
+
+@PROVIDERS
+def test_an_address_that_is_none_is_a_clear_error(name):
+    with pytest.raises(UserError, match="hosts` can't be used"):
+        asked(name, SimpleNamespace(url="http://gpu1:abc"))
+
+
 def test_a_missing_model_says_which_command_gets_it():
     with StandIn(models=("other",)) as server, pytest.raises(UserError, match="ollama pull stand-in"):
         asked("ollama/stand-in", server)
@@ -98,6 +167,13 @@ def test_a_server_without_schemas_is_asked_without(name):
     with StandIn(reply=lambda request: "No. Not at all.", faults=fault) as server:
         replies = asked(name, server, schema=schema)
     assert {reply["text"] for reply in replies.values()} == {"No. Not at all."}
+
+
+def test_a_key_that_ends_in_a_line_end_works_and_is_not_shown(monkeypatch, capfd):
+    monkeypatch.setenv("MY_KEY", "secret-7f3a\r\n")
+    with StandIn() as server:
+        assert len(asked("openai/stand-in", server, "--openai.key", "MY_KEY")) == 12
+    assert "secret" not in "".join(capfd.readouterr())
 
 
 def test_a_key_is_taken_from_the_environment_and_never_shown(monkeypatch, capfd):

@@ -183,6 +183,7 @@ BROKEN_JSON = (json.JSONDecodeError, "line 1 column")
 OLLAMA_RAISES = {
     "400": (ollama.ResponseError, "status code: 400"),
     "401": (ollama.ResponseError, "status code: 401"),
+    "402": (ollama.ResponseError, "status code: 402"),
     "404": (ollama.ResponseError, "status code: 404"),
     "429": (ollama.ResponseError, "status code: 429"),  # it doesn't show the header Retry-After
     "500": (ollama.ResponseError, "status code: 500"),
@@ -196,6 +197,7 @@ OLLAMA_RAISES = {
 OPENAI_RAISES = {
     "400": (openai.BadRequestError, "400"),
     "401": (openai.AuthenticationError, "401"),
+    "402": (openai.APIStatusError, "402"),
     "404": (openai.NotFoundError, "404"),
     "429": (openai.RateLimitError, "429"),
     "500": (openai.InternalServerError, "500"),

@@ -8,7 +8,7 @@ wrong decides what becomes of the request.
     Busy      the host has too much to do    -> fewer at once, the request again after a pause
     Failed    what may pass: no connection,
               a broken answer, an error 500  -> the request again, on whatever host is free; a host that only fails is dropped
-    Refused   it's the request's own fault   -> no answer, with the reason
+    Refused   it's the request's own fault   -> no answer, with the reason; a host that only refuses is dropped
     Gone      the host can't serve at all    -> dropped; the message says what to do
 
 The event loop has a thread of its own. The caller works on an answer while the next ones are on their way; `keep` is called
@@ -22,18 +22,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emojisummary.stage import UserError
 
-LONGEST_PAUSE = 10.0  # seconds
+LONGEST_PAUSE = 10.0  # seconds, of a host that fails
+LONGEST_BUSY = 60.0  # and of one that is busy, whatever it asks for
+BUSY_PATIENCE = 10  # times as long as with failures is waited for a host that is busy
+MANY = 16  # different requests in a row that a host refuses: then it isn't their own fault
+FEW = 4  # requests left that may be all bad, while a host that has answered others isn't
 BACKLOG = 8  # answers that may wait for the caller
 
 
 class Busy(Exception):
     def __init__(self, pause: float | None = None):
         super().__init__("busy")
-        self.pause = pause or 0.5  # seconds, as the host asked for
+        self.pause = pause  # seconds, as the host asked for, if it did
 
 
 class Failed(Exception):
@@ -115,55 +119,89 @@ class Throttle:
         self._start_step()
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     request: dict
     failures: int = 0
-    answered_before: int = 0  # answers to all requests before the first failure of this one
+    failed_at: dict = field(default_factory=dict)  # by seat: how many requests it had got when this one first failed there
 
 
 class Seat:
-    """A host with what is known of it on the way."""
+    """A host with what is known of it on the way. Its requests are numbered from 1 on."""
 
     def __init__(self, host, patience: Patience):
         self.host, self.patience = host, patience
         self.throttle = Throttle(patience.concurrency, patience.most)
-        self.running = self.answered = self.failures = 0  # failures in a row
-        self.failing_since = self.paused_until = 0.0  # seconds of time.monotonic
-        self.refused: list[tuple[Job, str]] = []  # by a host that has answered nothing yet: whose fault it is, the others show
+        self.running = self.sent = self.answered = self.halved = 0  # the last three: numbers of the latest such request
+        self.failures = self.busies = 0  # since the latest answer
+        self.trouble_since = self.paused_until = 0.0  # seconds of time.monotonic
+        self.refused: list[tuple[int, Job, str]] = []  # whose fault it is, the answers to others will show
 
     def is_free(self) -> bool:
-        return self.running < self.throttle.limit and time.monotonic() >= self.paused_until and not self.refused
+        is_resting = time.monotonic() < self.paused_until or len(self.refused) >= MANY
+        return self.running < self.throttle.limit and not is_resting
 
-    def succeeded(self) -> None:
-        self.answered += 1
-        self.failures = 0
+    def send(self) -> int:
+        """The number of the next request."""
+        self.running += 1
+        self.sent += 1
+        return self.sent
+
+    def succeeded(self, number: int) -> None:
+        self.answered = max(self.answered, number)
+        self.failures = self.busies = 0
         self.throttle.answered()
 
     def failed(self) -> None:
-        now = time.monotonic()
-        self.failing_since = self.failing_since if self.failures else now
+        self._note_trouble()
         self.failures += 1
 
+    def was_busy(self, number: int) -> None:
+        """Halves what the host gets, once for all requests that were on their way together."""
+        self._note_trouble()
+        if number > self.halved:
+            self.throttle.busy()
+            self.halved = self.sent
+            self.busies += 1
+
+    def _note_trouble(self) -> None:
+        if not (self.failures or self.busies):
+            self.trouble_since = time.monotonic()
+
     def pause(self) -> float:
-        """Seconds to leave the host alone: none after one failure, then longer with each that follows."""
-        return min(2 ** (self.failures / 2 - 2), LONGEST_PAUSE) if self.failures > 1 else 0.0
+        """Seconds to leave a failing host alone: none after one failure, then longer with each that follows."""
+        return min(2 ** min(self.failures / 2 - 2, 10), LONGEST_PAUSE) if self.failures > 1 else 0.0
+
+    def busy_pause(self) -> float:
+        return min(0.5 * 2 ** min(self.busies - 1, 10), LONGEST_BUSY)
+
+    def troubled_for(self) -> float:
+        """Seconds without an answer since a request failed, or the host was busy."""
+        return time.monotonic() - self.trouble_since
 
     def is_hopeless(self) -> bool:
-        failing_for = time.monotonic() - self.failing_since
-        return self.failures >= self.patience.attempts and failing_for >= self.patience.give_up_after
+        return self.failures >= self.patience.attempts and self.troubled_for() >= self.patience.give_up_after
+
+    def is_always_busy(self) -> bool:
+        """While it isn't at work on something that may just take its time."""
+        return self.running == 1 and self.troubled_for() >= BUSY_PATIENCE * self.patience.give_up_after
 
 
 class Dispatcher:
-    """`answers` may be called once. `keep(request, reply)` is called in the event loop's thread: it must be quick."""
+    """`answers` may be called once. `keep(request, reply)` is called in the event loop's thread: it must be quick.
 
-    def __init__(self, hosts: list, patience: Patience, keep: Callable[[dict, dict], None] | None = None):
+    proven: whether the hosts have answered such requests before. If so, the last few that they refuse or fail on are to blame
+    themselves.
+    """
+
+    def __init__(self, hosts: list, patience: Patience, keep: Callable[[dict, dict], None] | None = None, proven: bool = False):
         self.keep, self.patience, self.seats = keep, patience, [Seat(host, patience) for host in hosts]
-        self.hosts = hosts
+        self.hosts, self.proven = hosts, proven
         self.loop, self.arrived = asyncio.new_event_loop(), queue.SimpleQueue()
         self.again: deque[Job] = deque()
         self.running: set[asyncio.Task] = set()
-        self.answered, self.exhausted = 0, False
+        self.open: set[Job] = set()  # without an answer so far
+        self.exhausted = self.is_turn_of_again = False
         self.mistake: BaseException | None = None  # of ours, in `ask`
 
     def answers(self, requests: Iterable[dict]) -> Iterator[tuple[dict, dict]]:
@@ -200,14 +238,18 @@ class Dispatcher:
         try:
             while True:
                 self._fill()
-                if self.exhausted and not self.running and not self.again:
-                    return
                 if self.mistake:
                     raise self.mistake
+                if self.exhausted and not self.open:
+                    return
                 if not self.seats:
                     raise UserError(self.last_words)
-                await self.news.wait()
-                self.news.clear()
+                if self.exhausted and not self.running and not self.again:  # what's left was refused
+                    for seat in list(self.seats):
+                        self._settle_refusals(seat, at_the_end=True)
+                else:
+                    await self.news.wait()
+                    self.news.clear()
         finally:
             for task in self.running:
                 task.cancel()
@@ -221,8 +263,7 @@ class Dispatcher:
             if job is None:
                 return
             seat = min(free, key=lambda seat: seat.running / seat.throttle.limit)
-            seat.running += 1
-            task = self.loop.create_task(self._serve(seat, job))
+            task = self.loop.create_task(self._serve(seat, job, seat.send()))
             self.running.add(task)
             task.add_done_callback(self._served)
 
@@ -233,71 +274,84 @@ class Dispatcher:
             self.mistake = task.exception()
 
     def _next_job(self) -> Job | None:
-        if self.again:
+        """A new request, and every other time one that has to be asked again."""
+        self.is_turn_of_again = not self.is_turn_of_again
+        if self.again and self.is_turn_of_again:
             return self.again.popleft()
         request = next(self.requests, None)
-        self.exhausted = request is None
-        return None if request is None else Job(request)
+        if request is None:
+            self.exhausted = True
+            return self.again.popleft() if self.again else None
+        job = Job(request)
+        self.open.add(job)
+        return job
 
-    async def _serve(self, seat: Seat, job: Job) -> None:
+    async def _serve(self, seat: Seat, job: Job, number: int) -> None:
         try:
             reply = await seat.host.ask(job.request, job.failures)
         except Busy as busy:
-            seat.throttle.busy()
-            self._rest(seat, busy.pause)
-            self.again.append(job)
+            self._busy(seat, job, number, busy.pause)
         except Failed as problem:
             self._failed(seat, job, problem)
         except Refused as reason:
-            seat.refused.append((job, str(reason)))
+            seat.refused.append((number, job, str(reason)))
         except Gone as problem:
-            self._drop(seat, str(problem))
             self.again.append(job)
+            self._drop(seat, str(problem))
         else:
-            seat.succeeded()
-            self.answered += 1
-            self._deliver(job.request, reply)
+            seat.succeeded(number)
+            self.proven = True
+            self._deliver(job, reply)
         finally:
             seat.running -= 1
             self._settle_refusals(seat)
 
+    def _busy(self, seat: Seat, job: Job, number: int, pause: float | None) -> None:
+        seat.was_busy(number)
+        self.again.append(job)
+        if seat.is_always_busy():
+            self._drop(seat, f"has been too busy for {seat.troubled_for():.0f} s.")
+        else:
+            self._rest(seat, min(pause or seat.busy_pause(), LONGEST_BUSY))
+
     def _failed(self, seat: Seat, job: Job, problem: Failed) -> None:
         seat.failed()
-        if job.failures == 0:
-            job.answered_before = self.answered
         job.failures += 1
-        if problem.reached and job.failures >= self.patience.attempts and self._is_its_own_fault(job):
+        job.failed_at.setdefault(seat, seat.sent)
+        if problem.reached and job.failures >= self.patience.attempts and self._is_its_own_fault(job, seat):
             self._give_up(job, f"the server fails on it: {problem}")
             return
         self.again.append(job)
-        if seat.is_hopeless():
+        if seat.is_hopeless() and not (problem.reached and self._only_few_are_left()):
             self._drop(seat, f"gives no answers: {problem}.")
         else:
             self._rest(seat, seat.pause())
 
-    def _is_its_own_fault(self, job: Job) -> bool:
-        """Others were answered while this request failed again and again, or no others are left."""
-        is_last = self.exhausted and not self.again and len(self.running) == 1
-        return self.answered > job.answered_before or (is_last and self.answered > 0)
+    def _is_its_own_fault(self, job: Job, seat: Seat) -> bool:
+        """The host has answered what it was sent after it had failed on this; or all that is left to it is a few like this."""
+        return seat.answered > job.failed_at[seat] or (seat.is_hopeless() and self._only_few_are_left())
 
-    def _settle_refusals(self, seat: Seat) -> None:
-        """A host that answers others refuses a request for what it is; one that answers nothing has a wrong setting."""
-        if seat.refused and seat.answered:
-            for job, reason in seat.refused:
-                self._give_up(job, reason)
-            seat.refused.clear()
-        elif seat.refused and not seat.running:
-            self._drop(seat, f"refuses what it's asked: {seat.refused[0][1]}")
-            self.again.extend(job for job, _ in seat.refused)
-            seat.refused.clear()
+    def _only_few_are_left(self) -> bool:
+        return self.proven and self.exhausted and len(self.open) <= FEW and len(self.seats) == 1
+
+    def _settle_refusals(self, seat: Seat, at_the_end: bool = False) -> None:
+        """A host that answers others refuses a request for what it is; one that refuses all has a wrong setting."""
+        theirs = [one for one in seat.refused if one[0] < seat.answered or (at_the_end and self.proven)]
+        for one in theirs:
+            seat.refused.remove(one)
+            _, job, reason = one
+            self._give_up(job, reason)
+        if not seat.running and (len(seat.refused) >= MANY or (at_the_end and seat.refused)):
+            self._drop(seat, f"refuses what it's asked: {seat.refused[0][2]}")
 
     def _give_up(self, job: Job, reason: str) -> None:
-        self._deliver(job.request, {"text": None, "error": reason})
+        self._deliver(job, {"text": None, "error": reason})
 
-    def _deliver(self, request: dict, reply: dict) -> None:
+    def _deliver(self, job: Job, reply: dict) -> None:
+        self.open.discard(job)
         if self.keep:
-            self.keep(request, reply)
-        self.arrived.put((request, reply))
+            self.keep(job.request, reply)
+        self.arrived.put((job.request, reply))
 
     def _rest(self, seat: Seat, seconds: float) -> None:
         if seconds > 0:
@@ -308,6 +362,8 @@ class Dispatcher:
         if seat not in self.seats:
             return
         self.seats.remove(seat)
+        self.again.extend(job for _, job, _ in seat.refused)
+        seat.refused.clear()
         self.last_words = f"{seat.host.name} {problem}"
         if self.seats:
             print(f"warning: {self.last_words} Its work goes to the others.", file=sys.stderr)

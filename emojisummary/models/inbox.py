@@ -43,7 +43,7 @@ class Inbox:
             self._close()
 
     def _left(self) -> dict[str, Row]:
-        whole_lines = self.path.read_text(encoding="utf-8").split("\n")[:-1] if self.path.exists() else []
+        whole_lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
         return {json_line(request): reply for request, reply in map(json.loads, whole_lines)}
 
     def put(self, request: Row, reply: Row) -> None:

@@ -9,9 +9,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from zlib import crc32
 
 from emojisummary.artifacts import Row, fingerprint, slug
 from emojisummary.emojis import Table
+from emojisummary.ledger import sums
 from emojisummary.models.asked import Asked
 from emojisummary.models.dispatch import Busy, Dispatcher, Failed, Gone, Patience, Refused
 from emojisummary.models.inbox import Inbox
@@ -19,9 +21,13 @@ from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 
 BUSY = (429, 503)
-WANTS_KEY = (401, 403)
+TOO_LATE = (408, 425)  # like a lost connection
+WRONG_WITH_IT = (400, 403, 413, 415, 422)  # with the request: too long, or against the server's rules; other 4xx are for all
+WANTS_KEY = 401
 MISSING = 404
 SERVER_ERROR = 500
+NO_MONEY = "insufficient_quota"  # OpenAI's code for it, with status 429
+UNREADABLE = (ValueError, AttributeError, TypeError, LookupError)  # from the clients: not JSON, or JSON of another shape
 CONNECT = 20.0  # seconds to wait for a connection
 IDLE = 0.3  # seconds until an unused connection is closed: the client looks at all of them before each request
 
@@ -44,7 +50,12 @@ class Served(Asked):
     def hosts(self) -> list:
         kind = {"ollama": OllamaHost, "openai": OpenAIHost}[self.provider]
         names = getattr(self.settings, self.provider).hosts or [None]
-        return [kind(self.model, name, self.settings) for name in names]
+        try:
+            return [kind(self.model, name, self.settings) for name in names]
+        except UserError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the clients raise for an address that is none
+            raise UserError(f"{self.name}: `{self.provider}.hosts` can't be used: {error}.") from None
 
     def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
         """Each request with its reply, in the order in which they come in; how long that takes is the servers' affair.
@@ -60,7 +71,8 @@ class Served(Asked):
         part = {"language": self.settings.language, "type": self.settings.type}
         command = fingerprint([], self.settings.own() | part)[:8]
         inbox = Inbox(self.settings.folder / self.settings.arrived / f"{slug(self.name)}_{command}.arrived.jsonl")
-        return inbox.answers(requests, lambda others: Dispatcher(self.hosts(), patience, inbox.put).answers(others))
+        proven = any(row["model"] == self.name and row["rows"] for row in sums(self.settings.folder / "ledger.csv"))
+        return inbox.answers(requests, lambda others: Dispatcher(self.hosts(), patience, inbox.put, proven).answers(others))
 
 
 class Host:
@@ -79,7 +91,7 @@ class Host:
         """
         started = time.monotonic()
         schema = request.get("schema") if self.takes_schema else None
-        seed = ((int(request["id"], 16) ^ self.settings.seed) + attempt) % 2**31
+        seed = ((crc32(request["id"].encode()) ^ self.settings.seed) + attempt) % 2**31
         try:
             reply = await self._send(request["messages"], schema, seed)
         except Refused:
@@ -122,7 +134,7 @@ class OllamaHost(Host):
             raise trouble(error.status_code, error.error) from None
         except (ConnectionError, HTTPError) as error:
             raise Failed(f"{type(error).__name__} {error}".strip()) from None
-        except ValueError as error:  # not JSON, or JSON of another shape
+        except UNREADABLE as error:
             raise Failed(f"an answer that can't be read ({error})", reached=True) from None
         return {
             "text": answer.message.content or "",
@@ -137,7 +149,9 @@ class OpenAIHost(Host):
         from openai import AsyncOpenAI, Timeout
 
         super().__init__(model, settings)
-        key = os.environ.get(settings.openai.key)
+        key = os.environ.get(
+            settings.openai.key, ""
+        ).strip()  # the end of a line is no part of it, and would be shown in an error
         if not key and address is None and not os.environ.get("OPENAI_BASE_URL"):
             raise UserError(f"openai/{model}: set the environment variable {settings.openai.key} to your key.")
         timeout = Timeout(settings.ask.timeout, connect=CONNECT)
@@ -153,22 +167,38 @@ class OpenAIHost(Host):
             options["response_format"] = {"type": "json_schema", "json_schema": form}
         try:
             answer = await self.client.chat.completions.create(model=self.model, messages=messages, **options)
-            choice = answer.choices[0]
-            text, finish = choice.message.content or "", choice.finish_reason
+            choice, usage = answer.choices[0], answer.usage
+            text, finish = as_one_text(choice.message.content), choice.finish_reason
+            tokens_in, tokens_out = (getattr(usage, part, 0) or 0 for part in ("prompt_tokens", "completion_tokens"))
         except openai.APIStatusError as error:
             if error.status_code == MISSING:
                 raise Gone(f"has no model {self.model}.") from None
+            if error.code == NO_MONEY:
+                raise Gone(f"says that there's no credit left: {error.message}") from None
             raise trouble(error.status_code, error.message, error.response.headers.get("retry-after")) from None
         except openai.APIConnectionError as error:
             raise Failed(f"{error} {error.__cause__ or ''}".strip()) from None
-        except (openai.APIError, ValueError, AttributeError, TypeError, IndexError) as error:  # 200, and no completion in it
+        except (openai.APIError, *UNREADABLE) as error:  # 200, and no completion in it
             raise Failed(f"an answer that can't be read ({error})", reached=True) from None
         return {
             "text": text,
             "cut": finish == "length",
-            "tokens_in": answer.usage.prompt_tokens if answer.usage else 0,
-            "tokens_out": answer.usage.completion_tokens if answer.usage else 0,
+            "tokens_in": tokens_in,
+            "tokens_out": tokens_out,
         }
+
+
+def as_one_text(content: str | list | None) -> str:
+    """What a message says, which may come in parts. Raises TypeError for what is neither.
+
+    >>> as_one_text([{"type": "text", "text": "I love "}, {"type": "text", "text": "pizza"}])
+    'I love pizza'
+    """
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type") == "text")
+    if not isinstance(content, str | None):
+        raise TypeError(f"{type(content).__name__} in place of a text")
+    return content or ""
 
 
 def trouble(status: int, message: str, retry_after: str | None = None) -> Exception:
@@ -176,8 +206,8 @@ def trouble(status: int, message: str, retry_after: str | None = None) -> Except
     if status in BUSY:
         seconds = float(retry_after) if retry_after and retry_after.replace(".", "", 1).isdigit() else None
         return Busy(seconds)
-    if status in WANTS_KEY:
+    if status == WANTS_KEY:
         return Gone("wants another key: see `openai.key` in config.yaml, the name of the environment variable that holds it.")
-    if status >= SERVER_ERROR:
+    if status >= SERVER_ERROR or status in TOO_LATE:
         return Failed(f"{status} {message}", reached=True)
-    return Refused(f"{status} {message}")
+    return Refused(f"{status} {message}") if status in WRONG_WITH_IT else Gone(f"answers nothing: {status} {message}")
