@@ -18,6 +18,7 @@ from pathlib import Path
 from emojisummary.limits import limited
 from emojisummary.models import UNTRAINED, connect_answering
 from emojisummary.stage import UserError, run
+from emojisummary.tasks import TASKS
 from emojisummary.texts import count_texts, open_output, read_texts
 
 
@@ -25,6 +26,9 @@ def main(settings):
     name = settings.model or str(settings.folder)
     folder = settings.folder if name in UNTRAINED else Path(name)
     model = limited(connect_answering(name, settings), settings, folder)
+    task = getattr(model, "task", TASKS["summary"])
+    if not task.ranks and (settings.top > 1 or settings.min_probability):
+        raise UserError(f"--top and --min_probability: {name} has learned the task {task.name}, whose answers aren't ranked.")
     if settings.input:
         answer_file(model, settings)
     elif settings.text:
@@ -43,7 +47,7 @@ def answer_file(model, settings):
     with open_output(settings.output) as output:
         for answer in model.answers(items, settings.top, settings.min_probability):
             output.write(json.dumps(answer, ensure_ascii=False) + "\n")
-            errors += "error" in answer
+            errors += "error" in answer and "emoji" not in answer
             unfitting += answer.get("emoji", "") is None
             count += 1
     none = f"{unfitting:,} without a fitting emoji, " if settings.min_probability else ""

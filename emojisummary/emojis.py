@@ -125,16 +125,20 @@ class Lookup:
         found = self.pattern.findall(SKIN_TONES.sub("", text))
         return [self.by_plain[plain(e)] for e in found]
 
-    def spell_out(self, text: str, names: dict[str, str]) -> str:
-        """The text with the names of the table's emoji in their place.
+    def replace(self, text: str, others: dict[str, str]) -> str:
+        """The text with other signs, or words, in the place of the table's emoji.
 
-        >>> Lookup(["🍕"]).spell_out("No 🍕🍕 for me!", {"🍕": "pizza"})
-        'No pizza pizza for me!'
+        >>> Lookup(["🍕", "🍺"]).replace("No 🍕🍺, thanks!", {"🍕": "pizza"})
+        'No pizza🍺, thanks!'
         """
         if text.isascii():
             return text
-        spelled, count = self.pattern.subn(lambda e: f" {names[self.by_plain[plain(e[0])]]} ", SKIN_TONES.sub("", text))
-        return " ".join(spelled.split()) if count else text
+
+        def other(found: re.Match) -> str:
+            emoji = self.by_plain[plain(found[0])]
+            return others.get(emoji, emoji)
+
+        return self.pattern.sub(other, SKIN_TONES.sub("", text))
 
 
 def by_rank(table: Table) -> list[str]:

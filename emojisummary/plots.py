@@ -57,12 +57,12 @@ def read_history(state: Path) -> History:
         log = content["log_history"]
         metric = next((name for name in METRICS if any(f"eval_{name}" in entry for entry in log)), METRICS[0])
         curves = [_points(log, key) for key in ("loss", "eval_loss", "learning_rate", f"eval_{metric}")]
+        stopped_early = content.get("global_step", 0) < content.get("max_steps", 0)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{state} is not a trainer's state: its `log_history` can't be read.") from None
     loss, eval_loss, learning_rate, measured = curves
     if not loss:
         raise UserError(f"{state} holds no loss: the training logged nothing.")
-    stopped_early = content.get("global_step", 0) < content.get("max_steps", 0)
     return History(loss, eval_loss, learning_rate, metric, measured, content.get("best_global_step"), stopped_early)
 
 

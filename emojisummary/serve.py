@@ -7,6 +7,7 @@ reads   runs/<run>/model/, and runs/<run>/emoji_data.yaml for the names of the e
 serves  / the page, POST /predict {text, top} -> {text, emoji, probability, ranked}, GET /names
 """
 
+import json
 import socket
 from functools import cache
 from pathlib import Path
@@ -71,7 +72,8 @@ def read_names(folder: Path) -> dict[str, str]:
 def application(model, title: str, names: dict[str, str]):
     """The web application. One text is answered at a time: a model isn't made for two at once."""
     from fastapi import FastAPI, Request
-    from fastapi.responses import HTMLResponse, JSONResponse
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import HTMLResponse, JSONResponse, Response
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     app = FastAPI(title="EmojiSummary", docs_url=None, redoc_url=None)
@@ -85,6 +87,12 @@ def application(model, title: str, names: dict[str, str]):
         if request.method == "POST" and not (length.isdecimal() and int(length) <= BODY):
             return JSONResponse({"detail": f"A request has at most {BODY:,} bytes, and says how many."}, 413)
         return await call_next(request)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse(request: Request, error: RequestValidationError):
+        """What was wrong, without what came in: half an emoji can't be sent back."""
+        detail = [{key: problem[key] for key in ("loc", "msg", "type")} for problem in error.errors()]
+        return Response(json.dumps({"detail": detail}), 422, media_type="application/json")
 
     @app.get("/", response_class=HTMLResponse)
     def page():

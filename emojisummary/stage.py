@@ -1,5 +1,6 @@
 """Runs one numbered script: reads its settings, calls its main, and turns what went wrong into the right exit code."""
 
+import io
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ def run(main: Callable, section: str) -> None:
     from emojisummary.settings import read_settings
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    speak_utf8()
     debug = "--debug" in sys.argv
     try:
         main(read_settings(section, sys.argv[1:], description=sys.modules["__main__"].__doc__))
@@ -39,6 +41,14 @@ def run(main: Callable, section: str) -> None:
         sys.exit(130)
     except BrokenPipeError:  # `... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def speak_utf8() -> None:
+    """Emoji come in and go out whatever encoding the system prefers. A closed standard input is an empty one."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for as long as the process runs
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=errors)
 
 
 def on_this_run(message: str, flags: list[str]) -> str:

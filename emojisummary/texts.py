@@ -62,7 +62,7 @@ def _csv(file, name: str) -> Iterator[dict]:
 
 def _json(line: str, number: int) -> dict:
     try:
-        item = json.loads(line)
+        item = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         return {"text": None, "error": f"line {number} is not JSON: {error}"}
     if not isinstance(item, dict) or not isinstance(item.get("text"), str):
@@ -71,11 +71,14 @@ def _json(line: str, number: int) -> dict:
     return item
 
 
+def _refuse(constant: str):
+    raise ValueError(f"{constant} is no number")
+
+
 @contextmanager
 def open_output(name: str | None):
     """Standard output, or a file that appears under its name once all of it is written."""
     if name is None:
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         yield sys.stdout
         return
     if Path(name).is_dir():
@@ -84,6 +87,9 @@ def open_output(name: str | None):
     try:
         with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:  # \ud83d: what JSON calls it, too
             yield file
+    except UserError:
+        Path(temporary).unlink()
+        raise
     except OSError as error:
         raise UserError(f"{name} cannot be written: {error.strerror}.") from None
     os.replace(temporary, name)

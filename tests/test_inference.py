@@ -1,9 +1,12 @@
 """7_evaluate_inference.py: arguments, files, pipes and the prompt."""
 
+import io
 import json
+import sys
 
 import pytest
 
+from emojisummary.stage import speak_utf8
 from tests.conftest import ROOT
 
 
@@ -109,6 +112,8 @@ def test_answers_can_be_limited(finished, tmp_path):
     (["--input", "nothing.txt"], "No such file"),
     (["--input", "README.md"], "unknown kind"),
     (["--model", "runs/nothing", "hi"], "no such run"),
+    (["--model", "linear", "hi"], "no such run"),
+    (["--model", "ollama/gemma3", "hi"], "no such run"),
     (["--top", "0", "hi"], "top"),
     (["--tops", "3", "hi"], "--help"),
 ])  # fmt: skip
@@ -116,6 +121,43 @@ def test_mistakes_are_explained(finished, flags, said):
     done = finished("7_evaluate_inference", *flags, code=1)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_emoji_come_in_and_go_out_whatever_encoding_the_system_prefers(monkeypatch):
+    source, target = io.BytesIO("pizza 🍕 ".encode() + b"\xff"), io.BytesIO()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(source, encoding="ascii"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(target, encoding="latin-1", write_through=True))
+    speak_utf8()
+    assert sys.stdin.read() == "pizza 🍕 \ufffd"
+    sys.stdout.write("🍕\ud800")
+    assert target.getvalue() == "🍕\\ud800".encode()
+
+
+def test_a_closed_standard_input_is_an_empty_one(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    speak_utf8()
+    assert sys.stdin.read() == ""
+
+
+def test_columns_of_the_user_s_own_are_no_answers_and_no_errors(finished, tmp_path):
+    (tmp_path / "in.csv").write_text("text,answer,error\npizza,x,mine\n,y,\n")
+    done = finished("7_evaluate_inference", "--input", str(tmp_path / "in.csv"))
+    assert "1 texts answered, 1 errors" in done.stderr
+    assert lines(done.stdout)[0] | {"answer": "x", "error": "mine", "emoji": "🍕"} == lines(done.stdout)[0]
+
+
+def test_an_input_that_is_none_leaves_no_half_file(finished, tmp_path):
+    (tmp_path / "in.csv").write_text("words\npizza\n")
+    finished("7_evaluate_inference", "--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.jsonl"), code=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_the_tone_of_a_combination_and_no_top(learned, tmp_path):
+    world = learned("combination")
+    (tmp_path / "only.txt").write_text("👍\n👋\n")
+    flags = ["--only", str(tmp_path / "only.txt"), "thanks a lot"]
+    assert set(world("7_evaluate_inference", "--skin_tone", "dark", *flags).stdout.strip()) == set("👍🏿👋🏿")
+    assert "aren't ranked" in world("7_evaluate_inference", "--top", "3", *flags, code=1).stderr
 
 
 @pytest.mark.parametrize("name", ["retriever", "most-frequent"])

@@ -4,6 +4,8 @@ import csv
 import shutil
 import subprocess
 import sys
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -89,9 +91,21 @@ def test_labelled_texts_of_ones_own_have_results_of_their_own(trained, tmp_path)
     assert "2 texts; answers that are not in the emoji table: 1; texts without any answer in the table: 1" in printed
     assert results["examples"][0]["answers"] == ["🎄", "❤️"]
     assert "calibration" not in results["models"]["linear"]  # without a part of their own to calibrate on
+    (folder / "report-my.html").unlink()
+    run(trained, "7_evaluate", "--data", str(tmp_path / "my.csv"), "--resamples", "50", "--models", "linear")
     assert (folder / "report-my.html").exists()
     (tmp_path / "my.csv").write_text("text,answer\na,🔥\n", encoding="utf-8")
     assert "column `answers` is missing" in run(trained, "7_evaluate", "--data", str(tmp_path / "my.csv"), code=1)
+
+
+def test_results_depend_on_the_other_runs_and_bases_that_they_are_compared_with(tmp_path):
+    others = import_module("7_evaluate").others
+    made, config = tmp_path / "other" / "model" / "made.yaml", tmp_path / "base" / "config.json"
+    for path in (made, config):
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    models = ["retriever", str(tmp_path / "other"), f"base-short:{tmp_path / 'base'}", "ollama/gemma3"]
+    assert others(SimpleNamespace(models=models)) == [made, config]
 
 
 def test_the_robustness_suite_writes_and_prints_its_shares(trained):

@@ -20,6 +20,11 @@ class Fixed(Ranker):
         return torch.tensor([[0.4, 0.3, 0.15, 0.1, 0.05]] * len(texts))
 
 
+def test_at_least_one_emoji_has_to_be_asked_for():
+    with pytest.raises(ValueError, match="top is 0"):
+        Fixed().predict("x", top=0)
+
+
 def test_a_restriction_shares_out_what_is_left():
     few = Fixed().restrict(["❤", "🍺"])
     assert few.emoji == ["🍺", "❤️"]

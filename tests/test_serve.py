@@ -74,6 +74,15 @@ def test_what_is_no_question_is_refused_with_the_key(question, said):
     assert reply.json()["detail"][0]["loc"] == ["body", said]
 
 
+@pytest.mark.parametrize(
+    "body", [r'{"text": "hi \ud83c there"}', r'{"text": "x", "\ud800": 1}', '{"text": "x", "top": NaN}', "{"]
+)
+def test_what_cannot_be_sent_back_is_refused_all_the_same(body):
+    reply = CLIENT.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 422
+    assert reply.json()["detail"][0]["msg"]
+
+
 @pytest.mark.parametrize("text", ["", " \n ", "\u200b"])
 def test_an_empty_text_is_an_error_and_no_answer(text):
     reply = ask(text=text)

@@ -113,6 +113,7 @@ def test_odd_texts_of_a_jsonl_file_arrive_as_they_are(text, ascii, tmp_path):
         "{}",
         '{"text": null}',
         '{"text": 5}',
+        '{"text": "a", "n": NaN}',
         '{"text": ["a"]}',
         '{"Text": "a"}',
         pytest.param("[" * 100_000, id="nested too deep"),

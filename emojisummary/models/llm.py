@@ -11,7 +11,7 @@ import torch
 from emojisummary.artifacts import read_yaml
 from emojisummary.chat import answer_ids, many_prompt_ids, short_answers
 from emojisummary.decoding import Trie
-from emojisummary.emojis import Lookup, clusters
+from emojisummary.emojis import Lookup
 from emojisummary.models.ranker import Ranker
 from emojisummary.models.weights import load_model
 from emojisummary.scoring import Scorer
@@ -56,6 +56,10 @@ class LanguageModel(Ranker):
         for made in ("scorer", "next_scorer", "answer_trie"):
             vars(other).pop(made, None)
         return other
+
+    @cached_property
+    def emoji_of(self) -> Lookup:
+        return Lookup(self.every)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -161,7 +165,7 @@ class LanguageModel(Ranker):
         if self.task.ranks:
             yield from super()._answer_batch(items, top, min_probability)
             return
-        emoji_of = Lookup(self.every)
+        emoji_of = self.emoji_of
         faults = [self._fault(item, emoji_of) for item in items]
         answers = iter(self.task.ask(self, [item["text"] for item, fault in zip(items, faults, strict=True) if not fault]))
         for item, fault in zip(items, faults, strict=True):
@@ -169,7 +173,7 @@ class LanguageModel(Ranker):
 
     def _toned(self, answer) -> str:
         shown, _ = self.task.shown(answer)
-        return "".join(self.tones.get(one, one) for one in clusters(shown)) if self.tones else shown
+        return self.emoji_of.replace(shown, self.tones) if self.tones else shown
 
     def _fault(self, item: dict, emoji_of: Lookup) -> str | None:
         """Why an item can't be answered; None where it can."""

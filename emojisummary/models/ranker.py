@@ -70,8 +70,10 @@ class Ranker:
 
         An answer is {"text", "emoji", "probability", "ranked"}: the best emoji, its probability (0..1), and the `top` best
         ones as [emoji, probability] pairs, best first. Where the best one has less than `min_probability`, no emoji fits:
-        "emoji" is None. A text that can't be answered gives {"text", "error"} instead.
+        "emoji" is None. A text that can't be answered gives {"text", "error"} instead. Raises ValueError for a `top` below 1.
         """
+        if top < 1:
+            raise ValueError(f"top is {top}: at least one emoji has to be asked for.")
         if isinstance(texts, str):
             return next(self.answers([{"text": texts}], top, min_probability))
         return list(self.answers(({"text": text} for text in texts), top, min_probability))

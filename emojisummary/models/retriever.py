@@ -32,8 +32,13 @@ def speller(cards: dict[str, str]) -> Callable[[str], str]:
     >>> speller({"☕": "hot beverage: beverage, coffee, drink, steaming, tea"})("I need ☕, now")
     'I need hot beverage , now'
     """
-    lookup, names = Lookup(cards), {emoji: text.rpartition(": ")[0] or text for emoji, text in cards.items()}
-    return lambda text: lookup.spell_out(text, names)
+    lookup, names = Lookup(cards), {emoji: f" {text.rpartition(': ')[0] or text} " for emoji, text in cards.items()}
+
+    def spelled(text: str) -> str:
+        replaced = lookup.replace(text, names)
+        return text if replaced == text else " ".join(replaced.split())
+
+    return spelled
 
 
 class Retriever(Ranker):
