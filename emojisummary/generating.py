@@ -5,7 +5,6 @@ from pathlib import Path
 
 from emojisummary.artifacts import Journal, Row, json_line, read_rows, write_text, yaml_line
 from emojisummary.emojis import Lookup
-from emojisummary.replies import clean
 from emojisummary.stage import UserError
 from emojisummary.tasks.base import Task, Unusable
 
@@ -33,9 +32,7 @@ class GeneratedFile:
             if reply["text"] is None:
                 raise Unusable(reply["error"])
             if not self.teacher.polished:
-                cut = reply.get("cut", False)
-                text = clean(reply["text"], type=topic["type"], language=topic["language"], emoji=self.emoji_of.split, cut=cut)
-                reply = {"text": text}
+                reply = {"text": self.task.clean(topic, reply["text"], self.emoji_of, reply.get("cut", False))}
             row = self.task.read(topic, reply, self.emoji_of)
         except Unusable as reason:
             self.unusable.append({"id": topic["id"], "reason": str(reason), "reply": reply["text"] or ""})

@@ -45,7 +45,8 @@ QUOTES = {
 KINDS = (
     r"tweets?|tuits?|posts?|headlines?|diary entr(?:y|ies)|reviews?|slogans?|poem lines?|poems?|text messages?|news tickers?|"
     r"photo captions?|captions?|product descriptions?|voicemails?|weather reports?|sports comments?|keywords?|key words|"
-    r"conversations?|dialogu?es?|texts?|outputs?|answers?|responses?|schlagzeilen?|überschrift|tagebucheintrag|"
+    r"conversations?|dialogu?es?|texts?|outputs?|answers?|responses?|repl(?:y|ies)|(?:bedtime )?stor(?:y|ies)|sentences?|"
+    r"first line|schlagzeilen?|überschrift|tagebucheintrag|"
     r"stichw[oö]rter?|schlüsselw[oö]rter|schlagw[oö]rter|gespräch|dialog|antwort|kurznachricht|titre|gros titre|"
     r"entrée de journal|mots[- ]clés?|conversation|texte|message|légende|critique|titular|entrada de diario|rese[ñn]a|"
     r"palabras clave|conversación|diálogo|texto|mensaje|titolo|voce di diario|pagina di diario|recensione|parole chiave|"
@@ -176,10 +177,11 @@ ENOUGH = 20  # Latin letters, to tell languages apart
 MARGIN = 0.33
 
 
-def clean(reply: str, *, type: str, language: str, emoji: Callable[[str], list[str]], cut: bool = False) -> str:
+def clean(reply: str, *, type: str, language: str, emoji: Callable[[str], list[str]] | None, cut: bool = False) -> str:
     """The text that a teacher meant. `emoji` finds emoji in a text; `cut`: the server stopped the reply at its limit.
 
-    Raises Unusable with one of REASONS. Of languages beside the fourteen, everything is checked but the language.
+    Without `emoji`, they belong to it, as do markdown and notes: only what is round the whole is taken off. Raises Unusable
+    with one of REASONS. Of languages beside the fourteen, everything is checked but the language.
     """
     if cut and type != "keywords":
         raise Unusable("cut off")
@@ -188,8 +190,11 @@ def clean(reply: str, *, type: str, language: str, emoji: Callable[[str], list[s
         if text == before:
             check(text, type, language, emoji)
             return text
-        before, text = text, peel(tidy(spoken(text)), type)
-        text, cut = tidy(without_emoji(shape(text, type, cut), emoji)), False
+        before, text = text, tidy(spoken(text))
+        if emoji is None:
+            text = tidy(unwrap(text, type))
+        else:
+            text, cut = tidy(without_emoji(shape(peel(text, type), type, cut), emoji)), False
     raise Unusable("tangled")
 
 
@@ -207,6 +212,14 @@ def peel(text: str, type: str) -> str:
     lines = without_afterword(without_preamble(lines, type), type)
     if type == "paragraph":
         lines = first_alternative(lines)
+    return unquote("\n".join(lines))
+
+
+def unwrap(text: str, type: str) -> str:
+    """Without preamble, and without quotes or a code fence round the whole."""
+    lines = without_preamble(text.split("\n"), type)
+    if len(lines) > 2 and all(map(FURNITURE.match, (lines[0], lines[-1]))) and not any(map(FURNITURE.match, lines[1:-1])):
+        lines = lines[1:-1]
     return unquote("\n".join(lines))
 
 
@@ -322,14 +335,14 @@ def _in_word(sign: str) -> bool:
     return bool(sign) and unicodedata.category(sign)[0] in "LMN"
 
 
-def check(text: str, type: str, language: str, emoji: Callable[[str], list[str]]) -> None:
+def check(text: str, type: str, language: str, emoji: Callable[[str], list[str]] | None) -> None:
     """Raises Unusable for what is no text of this type and language."""
     parts = text.split(", " if type == "keywords" else "\n")
     faults = {
         "empty": lambda: not any(map(_in_word, text)),
         "refusal": lambda: REFUSAL.match(text),
         "placeholder": lambda: PLACEHOLDER.search(text),
-        "contains the emoji": lambda: not text.isascii() and emoji(text),
+        "contains the emoji": lambda: emoji is not None and not text.isascii() and emoji(text),
         "not keywords": lambda: (
             type == "keywords" and not (1 < len(parts) <= MOST_KEYWORDS and max(map(len, parts)) <= LONGEST_KEYWORD)
         ),

@@ -53,6 +53,15 @@ class Task:
         """What a teacher is asked for one topic."""
         raise NotImplementedError
 
+    def clean(self, topic: Row, said: str, emoji_of: Lookup, cut: bool = False) -> str:
+        """What a teacher meant by a reply: here a text, in which emoji are decoration. `cut`: it was stopped at its limit.
+
+        Raises Unusable with the reason.
+        """
+        from emojisummary.replies import clean
+
+        return clean(said, type=topic["type"], language=topic["language"], emoji=emoji_of.split, cut=cut)
+
     def read(self, topic: Row, reply: Row, emoji_of: Lookup) -> Row:
         """The topic and the reply as a row with the columns `text` and `answer`. Raises Unusable with the reason."""
         raise NotImplementedError

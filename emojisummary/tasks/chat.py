@@ -74,6 +74,12 @@ class Chat(Task):
         )
         return [{"role": "user", "content": ask}]
 
+    def clean(self, topic: Row, said: str, emoji_of: Lookup, cut: bool = False) -> str:
+        """Emoji and markdown are part of a reply."""
+        from emojisummary.replies import clean
+
+        return clean(said, type=topic["type"], language=topic["language"], emoji=None, cut=cut)
+
     def read(self, topic: Row, reply: Row, emoji_of: Lookup) -> Row:
         answer = tidy(reply["text"])
         if not answer:

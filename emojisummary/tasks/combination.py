@@ -45,6 +45,13 @@ class Combination(Summary):
         )
         return [{"role": "user", "content": ask}]
 
+    def clean(self, topic: Row, said: str, emoji_of: Lookup, cut: bool = False) -> str:
+        """The text above the last line, cleaned, and the last line as it is."""
+        from emojisummary.replies import spoken
+
+        text, combination = last_line_apart(spoken(said))
+        return f"{super().clean(topic, text, emoji_of, cut)}\n{combination}"
+
     def read(self, topic: Row, reply: Row, emoji_of: Lookup) -> Row:
         text, answer = (reply["text"], reply["answer"]) if "answer" in reply else last_line_apart(reply["text"])
         text, combination = tidy(text), self.spelled(answer, emoji_of)
