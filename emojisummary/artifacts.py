@@ -305,6 +305,15 @@ class Journal:
         """Lets `write` make the final file, then removes the journal."""
         write()
         stamp(self.path, self.made_from)
+        self._close()
+
+    def drop(self) -> None:
+        """Leaves no file, since there's no row for it."""
+        self.path.unlink(missing_ok=True)
+        _stamp_file(self.path).unlink(missing_ok=True)
+        self._close()
+
+    def _close(self) -> None:
         if self._file is not None:
             self._file.close()
         self.part.unlink(missing_ok=True)

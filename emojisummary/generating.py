@@ -16,7 +16,8 @@ class GeneratedFile:
         self.path, self.topics, self.teacher, self.task, self.emoji_of = path, topics, teacher, task, emoji_of
         self.refused = path.with_suffix(".unusable.jsonl")
         self.rows = Journal(path, read_rows(path) if path.exists() else ())
-        self.unusable = Journal(self.refused, read_rows(self.refused) if self.refused.exists() else ())
+        is_filled = self.refused.exists() and self.refused.stat().st_size > 0
+        self.unusable = Journal(self.refused, read_rows(self.refused) if is_filled else ())
         self.retry_unusable = retry_unusable
 
     def lacking(self) -> list[Row]:
@@ -51,8 +52,10 @@ class GeneratedFile:
         if kept:
             self.rows.finish(lambda: write_text(self.path, "".join(map(yaml_line, kept))))
         left = [row for id, row in refused.items() if id not in rows]
-        if refused:
+        if left:
             self.unusable.finish(lambda: write_text(self.refused, "".join(map(json_line, left))))
+        else:
+            self.unusable.drop()
         reasons = Counter(row["reason"] for row in left)
         return f"{self.path}: {len(kept):,} rows" + "".join(
             f"; unusable, {reason}: {n:,}" for reason, n in reasons.most_common()

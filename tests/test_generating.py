@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from emojisummary.artifacts import read_rows
 from emojisummary.emojis import Lookup, read_tables
 from emojisummary.generating import GeneratedFile
 from emojisummary.sections import Amount
@@ -106,3 +107,35 @@ def test_compressed_replies_written_by_hand_come_through_unchanged():
     replies = [one["compressed"] for one in usable(CONVERSATIONS) if one["compressed"]]
     topic = topics("chat", "reply")[0]
     assert [task.clean(topic, reply, EMOJI_OF) for reply in replies] == replies
+
+
+def written(folder, teacher, replies, topics, **options):
+    """Stage 2 for one file: the ids of the topics that the teacher was asked about, and the texts that the file then holds.
+
+    `replies` are a teacher's by the number of the topic; None where it says nothing.
+    """
+    file = GeneratedFile(folder / "english_paragraph_x.yaml", topics, teacher, TASKS["summary"], EMOJI_OF, **options)
+    asked = file.lacking()
+    for topic in asked:
+        if (text := replies.get(topic["number"])) is not None:
+            file.take(topic, {"text": text})
+    file.finish()
+    return [topic["number"] for topic in asked], [row["text"] for row in read_rows(file.path)] if file.path.exists() else []
+
+
+def test_a_file_whose_last_unusable_reply_was_replaced_is_as_if_there_never_was_one(tmp_path):
+    some = topics("summary", "paragraph")
+    texts = {0: f"{LUNCH} One.", 2: f"{LUNCH} Three."}
+    assert written(tmp_path, SERVED, texts | {1: ""}, some) == ([0, 1, 2], list(texts.values()))
+    assert (tmp_path / "english_paragraph_x.unusable.jsonl").exists()
+    assert written(tmp_path, SERVED, texts, some)[0] == []
+    three = [f"{LUNCH} One.", LUNCH, f"{LUNCH} Three."]
+    assert written(tmp_path, SERVED, {1: LUNCH}, some, retry_unusable=True) == ([1], three)
+    assert written(tmp_path, SERVED, {}, some) == ([], three)
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert names == [".made/english_paragraph_x.yaml", "english_paragraph_x.yaml"]
+
+
+def test_an_empty_file_of_unusable_replies_holds_none(tmp_path):
+    (tmp_path / "english_paragraph_x.unusable.jsonl").touch()
+    assert written(tmp_path, SERVED, {0: LUNCH}, topics("summary", "paragraph", 1)) == ([0], [LUNCH])
