@@ -19,6 +19,7 @@ class GeneratedFile:
         is_filled = self.refused.exists() and self.refused.stat().st_size > 0
         self.unusable = Journal(self.refused, read_rows(self.refused) if is_filled else ())
         self.retry_unusable = retry_unusable
+        self.replied: set[str] = set()  # ids of the topics with a reply in this run
 
     def lacking(self) -> list[Row]:
         """The topics to ask the teacher about. One that says the same at once is asked about all of them."""
@@ -29,6 +30,7 @@ class GeneratedFile:
 
     def take(self, topic: Row, reply: Row) -> bool:
         """Keeps a reply as a row, or the reason why it can't be one. Tells which."""
+        self.replied.add(topic["id"])
         try:
             if reply["text"] is None:
                 raise Unusable(reply["error"])
@@ -36,6 +38,7 @@ class GeneratedFile:
                 reply = {"text": self.task.clean(topic, reply["text"], self.emoji_of, reply.get("cut", False))}
             row = self.task.read(topic, reply, self.emoji_of)
         except Unusable as reason:
+            self.rows.rows.pop(topic["id"], None)
             self.unusable.append({"id": topic["id"], "reason": str(reason), "reply": reply["text"] or ""})
             return False
         if self.rows.rows.get(row["id"]) != row:
@@ -45,12 +48,16 @@ class GeneratedFile:
     def finish(self) -> str:
         """Writes the file, in the order of its topics, and says in a line what it holds."""
         rows, refused = self.rows.rows, self.unusable.rows
-        ids = dict.fromkeys(topic["id"] for topic in self.topics)
-        if not self.teacher.reproducible:
-            ids |= dict.fromkeys(rows)  # what an earlier, larger run was paid for stays
+        if (
+            self.teacher.reproducible
+        ):  # what it no longer says is gone; of another, what an earlier, larger run was paid for stays
+            rows, refused = ({id: row for id, row in some.items() if id in self.replied} for some in (rows, refused))
+        ids = dict.fromkeys([*(topic["id"] for topic in self.topics), *rows])
         kept = [rows[id] for id in ids if id in rows]
         if kept:
             self.rows.finish(lambda: write_text(self.path, "".join(map(yaml_line, kept))))
+        else:
+            self.rows.drop()
         left = [row for id, row in refused.items() if id not in rows]
         if left:
             self.unusable.finish(lambda: write_text(self.refused, "".join(map(json_line, left))))

@@ -139,3 +139,20 @@ def test_a_file_whose_last_unusable_reply_was_replaced_is_as_if_there_never_was_
 def test_an_empty_file_of_unusable_replies_holds_none(tmp_path):
     (tmp_path / "english_paragraph_x.unusable.jsonl").touch()
     assert written(tmp_path, SERVED, {0: LUNCH}, topics("summary", "paragraph", 1)) == ([0], [LUNCH])
+
+
+def test_what_an_offline_teacher_no_longer_says_is_gone(tmp_path):
+    some = topics("summary", "paragraph")
+    assert written(tmp_path, OFFLINE, {0: "One.", 1: "Two.", 2: "Bad."}, some)[1] == ["One.", "Two.", "Bad."]
+    assert written(tmp_path, OFFLINE, {0: "One.", 1: "Two!"}, some)[1] == ["One.", "Two!"]
+    assert written(tmp_path, OFFLINE, {0: "One.", 1: "A 🍔."}, some)[1] == ["One."]
+    assert (tmp_path / "english_paragraph_x.unusable.jsonl").exists()
+    assert written(tmp_path, OFFLINE, {}, some)[1] == []
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_what_a_served_teacher_was_paid_for_stays_after_a_smaller_run(tmp_path):
+    texts = {n: f"{LUNCH} Number {n}." for n in range(3)}
+    some = topics("summary", "paragraph")
+    assert written(tmp_path, SERVED, texts, some)[1] == list(texts.values())
+    assert written(tmp_path, SERVED, {}, some[:1]) == ([], list(texts.values()))
