@@ -12,6 +12,7 @@ from emojisummary.tasks.base import tidy
 
 VERDICT = re.compile(r"\W*(yes|no)\b(.*)", re.IGNORECASE | re.DOTALL)
 BOTH = re.compile(r"\s*[/|&,-]?\s*((and|or)\s+)?(yes|no)\b", re.IGNORECASE)
+JUDGED = ("text", "emoji", "answer")
 FORM = {  # what a grader on a server fills in, as a JSON schema
     "type": "object",
     "properties": {"verdict": {"type": "string", "enum": ["yes", "no"]}, "reason": {"type": "string"}},
@@ -63,8 +64,13 @@ class GradedFile:
         size = self.grader.batch or 1
         for start in range(0, len(self.rows), size):
             batch = self.rows[start : start + size]
-            if not all(self.journal.rows.get(row["id"], {}).get("text") == row["text"] for row in batch):
+            if not all(map(self.is_judged, batch)):
                 yield batch
+
+    def is_judged(self, row: Row) -> bool:
+        """Whether there's a verdict on just this: in some tasks it's the answer that is judged, and the text is its prompt."""
+        judged = self.journal.rows.get(row["id"])
+        return judged is not None and all(judged.get(key, "") == row.get(key, "") for key in JUDGED)
 
     def take(self, row: Row, reply: Row) -> str:
         """Keeps a verdict, and returns it. A grader that gave no answer is unclear, with the reason."""

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 
-from emojisummary.grading import verdict
+from emojisummary.artifacts import GRADED, read_csv
+from emojisummary.grading import GradedFile, verdict
 
 YES = [
     ("yes", ""),
@@ -127,3 +130,34 @@ def test_a_reply_of_nothing_but_spaces_is_unclear():
 @pytest.mark.parametrize("reply", ["yes " * 20_000, "\n" * 100_000 + "yes", "!" * 100_000, "a" * 100_000])
 def test_a_very_long_reply_gets_a_verdict(reply):
     assert verdict(reply)[0] in ("yes", "no", "unclear")
+
+
+# --- the file of verdicts ---
+
+PAID = SimpleNamespace(name="ollama/x", depends_on="ollama-x", batch=None, reproducible=False)
+OFFLINE = SimpleNamespace(name="rules", depends_on="rules", batch=1, reproducible=True)
+
+
+def rows(n, **changes):
+    """Rows about the same conversation."""
+    same = {"emoji": "", "text": "How are you?", "answer": "Fine 🙂", "language": "english", "type": "reply", "teacher": "me"}
+    return [same | changes | {"id": f"a{number}"} for number in range(n)]
+
+
+def graded(path, rows, grader=PAID, **options):
+    """A run of stage 3 for one file, with a grader that says yes: the ids that it's asked about, and the file's answers."""
+    file = GradedFile(path / "graded.csv", GRADED, rows, grader, **options)
+    asked = [row for batch in file.batches() for row in batch]
+    for row in asked:
+        file.take(row, {"text": "yes"})
+    file.finish()
+    return [row["id"] for row in asked], [row["answer"] for row in read_csv(file.path, GRADED)]
+
+
+@pytest.mark.parametrize("changes", [{"answer": "Well 😀"}, {"text": "How do you do?"}, {"emoji": "🙂"}])
+def test_a_row_whose_pair_has_changed_is_judged_again(changes, tmp_path):
+    assert graded(tmp_path, rows(2)) == (["a0", "a1"], ["Fine 🙂"] * 2)
+    assert graded(tmp_path, rows(2))[0] == []
+    asked, answers = graded(tmp_path, rows(2, **changes))
+    assert set(asked) == {"a0", "a1"}
+    assert answers == [changes.get("answer", "Fine 🙂")] * 2
