@@ -34,8 +34,9 @@ def main(settings):
     judged = split(TASKS[settings.task].validation(settings.validation_set, Lookup(table))[0], "dev")
     written = []
     for path, fields in chosen(settings.folder / "generated", "yaml", settings, made_by="python 2_generate.py"):
-        rows = read_rows(path, made_by="python 2_generate.py")[: settings.limit]
-        written.append((fields, rows, canaries(rows, judged, settings.canaries, settings.seed, table)))
+        rows = read_rows(path, made_by="python 2_generate.py")
+        both = (rows[: settings.limit], rows)
+        written.append((fields, both, [canaries(some, judged, settings.canaries, settings.seed, table) for some in both]))
     for name in (g for g in settings.graders if passes(g, settings.grader)):
         grader = connect(name, table, settings)
         grade(grader, files_of(grader, written, settings), settings)
@@ -52,12 +53,12 @@ def main(settings):
 def files_of(grader, written, settings):
     """What the grader is to judge: for each file of texts that are not its own, one of verdicts and one of canaries."""
     files = []
-    for fields, rows, known in written:
+    for fields, (rows, all_rows), (known, all_known) in written:
         if slug(grader.name) != fields["teacher"] or settings.grade_own:
             path = settings.folder / "graded" / artifact_name(**fields, grader=grader.name)
-            files.append(GradedFile(path, GRADED, rows, grader))
+            files.append(GradedFile(path, GRADED, rows, grader, all_rows))
             if known:
-                files.append(GradedFile(path.parent / "canaries" / path.name, CANARIES, known, grader))
+                files.append(GradedFile(path.parent / "canaries" / path.name, CANARIES, known, grader, all_known))
     return files
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from emojisummary.artifacts import Journal, Row, is_stamped, read_csv, write_csv
@@ -51,10 +51,13 @@ def filled_form(reply: str) -> dict | None:
 
 
 class GradedFile:
-    """A verdict for each of the rows. What was judged before, by the same grader, is kept."""
+    """A verdict for each of the rows. What was judged before, by the same grader, is kept.
 
-    def __init__(self, path: Path, columns: tuple[str, ...], rows: list[Row], grader):
-        self.path, self.columns, self.rows, self.grader = path, columns, rows, grader
+    `all_rows` are those of a run without a limit: what a grader was paid for, a smaller run doesn't throw away.
+    """
+
+    def __init__(self, path: Path, columns: tuple[str, ...], rows: list[Row], grader, all_rows: Sequence[Row] = ()):
+        self.path, self.columns, self.rows, self.grader, self.all_rows = path, columns, rows, grader, all_rows
         judged = read_csv(path, columns) if is_stamped(path, grader.depends_on) else ()
         self.journal = Journal(path, judged, made_from=grader.depends_on)
 
@@ -81,7 +84,9 @@ class GradedFile:
 
     def finish(self) -> str:
         """Writes the file, in the order of the rows, and says in a line what it holds."""
-        judged = self.journal.rows
-        self.journal.finish(lambda: write_csv(self.path, self.columns, [judged[row["id"]] for row in self.rows]))
-        counts = Counter(judged[row["id"]]["verdict"] for row in self.rows)
-        return f"{self.path}: {len(self.rows):,} rows; " + ", ".join(f"{counts[v]:,} {v}" for v in ("yes", "no", "unclear"))
+        paid_for = () if self.grader.reproducible else filter(self.is_judged, self.all_rows)
+        ids = dict.fromkeys(row["id"] for row in (*self.rows, *paid_for))
+        verdicts = [self.journal.rows[id] for id in ids]
+        self.journal.finish(lambda: write_csv(self.path, self.columns, verdicts))
+        counts = Counter(row["verdict"] for row in verdicts)
+        return f"{self.path}: {len(verdicts):,} rows; " + ", ".join(f"{counts[v]:,} {v}" for v in ("yes", "no", "unclear"))

@@ -161,3 +161,23 @@ def test_a_row_whose_pair_has_changed_is_judged_again(changes, tmp_path):
     asked, answers = graded(tmp_path, rows(2, **changes))
     assert set(asked) == {"a0", "a1"}
     assert answers == [changes.get("answer", "Fine 🙂")] * 2
+
+
+def test_a_smaller_run_keeps_what_a_grader_was_paid_for(tmp_path):
+    whole = rows(5)
+    graded(tmp_path, whole)
+    assert graded(tmp_path, whole[:1], all_rows=whole) == ([], ["Fine 🙂"] * 5)
+    assert graded(tmp_path, whole, all_rows=whole)[0] == []
+
+
+def test_a_verdict_on_what_is_no_longer_there_goes(tmp_path):
+    whole = rows(5)
+    graded(tmp_path, whole)
+    changed = [*whole[:3], whole[3] | {"answer": "Well 😀"}]
+    assert len(graded(tmp_path, whole[:1], all_rows=changed)[1]) == 3
+
+
+def test_a_smaller_run_of_an_offline_grader_is_the_beginning_of_a_whole_one(tmp_path):
+    whole = rows(5)
+    graded(tmp_path, whole, OFFLINE)
+    assert len(graded(tmp_path, whole[:2], OFFLINE, all_rows=whole)[1]) == 2
