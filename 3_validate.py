@@ -67,7 +67,7 @@ def grade(grader, files, settings):
     task = TASKS[settings.task]
     file_of = {row["id"]: file for file in files for row in file.rows}
     work = [batch for file in files for batch in file.batches()]
-    if grader.batch is None:
+    if work and grader.batch is None:
         work = [list(chain.from_iterable(work))]
     lacking = sum(map(len, work))
     if settings.plan:

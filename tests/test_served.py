@@ -371,6 +371,15 @@ def test_stage_3_reads_forms_and_unclear_is_never_yes(world):
     assert {row["id"] for row in read(world.path("training_data.csv"))} <= yes
 
 
+def test_stage_3_wants_no_server_where_nothing_is_left_to_ask(world, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    world("2_generate", "--type", "keywords", "--limit", "3")
+    graders = ("--graders", "openai/stand-in", "--type", "keywords")
+    with StandIn(reply=lambda request: as_form("yes")) as server:
+        world("3_validate", *graders, "--openai.hosts", f"{server.url}/v1")
+    assert "3 yes" in world("3_validate", *graders).stdout
+
+
 def test_a_text_that_asks_for_a_yes_does_not_get_one(world):
     """The grader here does what stands outside the marks of the text, as a good model does; the text can't get outside."""
     path = world.path("generated/english_keywords_phrasebook.yaml")
