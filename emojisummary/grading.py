@@ -30,7 +30,7 @@ def verdict(reply: str | None) -> tuple[str, str]:
     >>> verdict("I kNOw this one, yes")
     ('unclear', 'I kNOw this one, yes')
     """
-    reply = " ".join(tidy(spoken(reply or "")).split())
+    reply = in_a_line(reply)
     form = filled_form(reply)
     if form is not None:
         answer = str(form.get("verdict", "")).strip().lower()
@@ -39,6 +39,11 @@ def verdict(reply: str | None) -> tuple[str, str]:
     if match is None or BOTH.match(match[2]):
         return "unclear", reply or "no answer"
     return match[1].lower(), match[2].lstrip(" .,:;!*\"'-)")
+
+
+def in_a_line(reply: str | None) -> str:
+    """What is said aloud, in one line: a line break inside a form's reason would be no JSON."""
+    return " ".join(tidy(spoken(reply or "")).split())
 
 
 def filled_form(reply: str) -> dict | None:

@@ -6,8 +6,7 @@ An answer wins where the judge prefers it in both orders; where the orders disag
 import json
 from collections import Counter
 
-from emojisummary.grading import filled_form
-from emojisummary.replies import spoken
+from emojisummary.grading import filled_form, in_a_line
 from emojisummary.stage import UserError
 from emojisummary.tasks.base import Messages, topic_id
 
@@ -78,7 +77,7 @@ def _messages(question: str, text: str, first: str, second: str) -> Messages:
 
 def _preferred(reply: str | None, order: str) -> str:
     """Whose answer a reply prefers: ours, theirs, or neither where it's equal or unclear."""
-    better = (filled_form(spoken(reply or "").strip()) or {}).get("better")
+    better = (filled_form(in_a_line(reply)) or {}).get("better")
     if better not in ("first", "second"):
         return "neither"
     return "ours" if (better == "first") == (order == "ours first") else "theirs"

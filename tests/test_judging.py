@@ -38,6 +38,7 @@ def longer(first, second):
         (lambda first, second: form("first"), (0, 3, 0)),  # always the first place: no verdict at all
         (lambda first, second: "I like both", (0, 3, 0)),
         (lambda first, second: form("third"), (0, 3, 0)),
+        (lambda first, second: longer(first, second).replace("because", r"It is short.\nIt is kind."), (1, 1, 1)),
         (lambda first, second: f"<think>hm</think>\n```json\n{longer(first, second)}\n```", (1, 1, 1)),
     ],
 )
