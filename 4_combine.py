@@ -44,12 +44,15 @@ def main(settings):
         raise UserError(f"None of {len(rows):,} rows is left. A row needs {settings.quorum} yes: --quorum, or other graders.")
 
     path = settings.folder / "training_data.csv"
-    write_csv(path, TRAINING, shuffled(kept, settings.seed)[: settings.limit])
+    learned = shuffled(kept, settings.seed)[: settings.limit]
+    write_csv(path, TRAINING, learned)
     write_coverage(settings.folder, coverage(merge(graded, also), {row["id"] for row in kept}))
-    print(f"{path}: {len(kept):,} rows of {len(own) + len(rows):,}")
+    print(f"{path}: {len(learned):,} rows of {len(own) + len(rows):,}")
     print(f"  too few yes: {len(own) + len(rows) - len(accepted):,}")
     print(f"  duplicates: {len(accepted) - len(single):,}")
     print(f"  too near to a validation text: {len(leaks):,}")
+    if len(learned) < len(kept):
+        print(f"  beyond the limit: {len(kept) - len(learned):,}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def main(settings):
         raise UserError(f"{settings.validation_set}: no text is left with these filters and this emoji table.")
 
     path = settings.folder / "validation_data.csv"
-    write_csv(path, VALIDATION, shuffled(rows, settings.seed)[: settings.limit])
+    rows = shuffled(rows, settings.seed)[: settings.limit]
+    write_csv(path, VALIDATION, rows)
     print(f"{path}: {len(rows):,} texts")
     for problem, count in problems.items():
         print(f"  {problem}: {count}")

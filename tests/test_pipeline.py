@@ -126,6 +126,18 @@ def test_a_limited_run_is_the_beginning_of_a_whole_one(finished, world):
     assert world.path(name).read_text() == whole
 
 
+def test_a_limited_stage_4_counts_what_it_has_written(world):
+    world("1_emoji")
+    world("2_generate", "--type", "keywords")
+    world("3_validate", "--graders", "rules")
+    for stage, name, rows in (
+        ("4_combine", "training_data.csv", "3 rows of"),
+        ("4_combine_eval", "validation_data.csv", "3 texts"),
+    ):
+        assert f"{name}: {rows}" in world(stage, "--limit", "3").stdout
+        assert len(read(world.path(name))) == 3
+
+
 def test_filters_choose_files(world):
     world("1_emoji")
     world("2_generate", "--type", "keywords", "--type", "conversation", "--language", "english")
