@@ -14,6 +14,7 @@ generated/<model>_<command>.arrived.jsonl.
 """
 
 import time
+from collections import Counter
 
 from emojisummary.artifacts import artifact_name, passes, read_emoji
 from emojisummary.coverage import read_shortfall
@@ -49,11 +50,14 @@ def files_of(teacher, table, settings):
     task, emoji_of, files = TASKS[settings.task], Lookup(table), {}
     for language in (one for one in settings.teachers[teacher.name] if passes(one, settings.language)):
         for type in (t for t in settings.texts if passes(t, settings.type)):
-            more = read_shortfall(settings.folder, language, type, teacher.name) if settings.fill else {}
-            amount, source = settings.texts[type], settings.source
-            topics = task.topics(table, language, type, teacher.name, amount, settings.seed, more, source)
+            asked = (table, language, type, teacher.name, settings.texts[type], settings.seed)
+            topics = list(task.topics(*asked, source=settings.source))
+            if settings.fill:
+                planned = Counter(topic["emoji"] for topic in topics)
+                more = read_shortfall(settings.folder, language, type, teacher.name, planned)
+                topics = list(task.topics(*asked, more, settings.source))
             path = settings.folder / "generated" / artifact_name(language, type, teacher.name)
-            topics = list(topics)[: settings.limit]
+            topics = topics[: settings.limit]
             files[language, type] = GeneratedFile(path, topics, teacher, task, emoji_of, settings.retry_unusable)
     return files
 

@@ -29,8 +29,8 @@ def write_coverage(folder: Path, lines: list[Row]) -> Path:
     return path
 
 
-def read_shortfall(folder: Path, language: str, type: str, teacher: str) -> dict[str, int]:
-    """How many rows more than planned each emoji needs for as many accepted ones as were planned; by what passed so far.
+def read_shortfall(folder: Path, language: str, type: str, teacher: str, planned: dict[str, int]) -> dict[str, int]:
+    """How many rows more than planned each emoji needs for as many accepted ones as are `planned`; by what passed so far.
 
     Raises UserError where coverage.csv is missing.
     """
@@ -38,13 +38,16 @@ def read_shortfall(folder: Path, language: str, type: str, teacher: str) -> dict
     ours = [
         line for line in lines if (line["language"], line["type"], slug(line["teacher"])) == (language, type, slug(teacher))
     ]
-    return {line["emoji"]: shortfall(int(line["rows"]), int(line["accepted"])) for line in ours}
+    return {line["emoji"]: shortfall(planned.get(line["emoji"], 0), int(line["rows"]), int(line["accepted"])) for line in ours}
 
 
-def shortfall(rows: int, accepted: int) -> int:
-    """Rows to add so that about `rows` are accepted, if they pass as often as those that were graded.
+def shortfall(planned: int, rows: int, accepted: int) -> int:
+    """Rows to have beyond the planned ones so that about as many as planned are accepted: those that are there already, and
+    as many more as it takes if they pass as often as these did; all in all no more than the least pass rate allows.
 
-    >>> shortfall(12, 9), shortfall(12, 12), shortfall(12, 0)
-    (4, 0, 48)
+    >>> shortfall(12, rows=12, accepted=9), shortfall(12, rows=16, accepted=12), shortfall(12, rows=12, accepted=0)
+    (4, 4, 48)
     """
-    return ceil((rows - accepted) / max(accepted / rows, LEAST_PASS_RATE))
+    there = max(rows - planned, 0)
+    lacking = max(planned - accepted, 0) / max(accepted / rows, LEAST_PASS_RATE)
+    return max(there, min(there + ceil(lacking), ceil(planned / LEAST_PASS_RATE)))
