@@ -123,6 +123,11 @@ def test_as_a_grader_it_says_yes_to_what_ranks_high(untuned):
     assert verdicts[1].startswith("no: rank ")
 
 
+def test_as_a_grader_it_says_no_to_an_emoji_that_it_does_not_have(untuned):
+    requests = [{"text": "Anyone want pizza tonight?", "emoji": emoji} for emoji in ("🛸🛸", "🍕")]
+    assert [reply["text"] for _, reply in untuned.answer(requests)] == ["no: not among 1902 emoji", "yes: rank 1 of 1902"]
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_any_text_gets_one_emoji_of_the_table(student, text):
     answer = student.predict(text)

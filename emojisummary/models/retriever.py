@@ -126,11 +126,18 @@ class Retriever(Ranker):
         return self.scores(texts).softmax(dim=-1)
 
     def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
-        """As a grader: yes where the request's emoji ranks high enough among all emoji for the request's text."""
+        """As a grader: yes where the request's emoji ranks high enough among all emoji for the request's text.
+
+        No to an emoji that it doesn't have, as in a text that was written for a larger table.
+        """
         position = {plain(emoji): index for index, emoji in enumerate(self.emoji)}
         requests = list(requests)
         scores = self.scores([request["text"] for request in requests])
         for request, row in zip(requests, scores, strict=True):
-            rank = int((row > row[position[plain(request["emoji"])]]).sum()) + 1
+            place = position.get(plain(request["emoji"]))
+            if place is None:
+                yield request, {"text": f"no: not among {len(self.emoji)} emoji"}
+                continue
+            rank = int((row > row[place]).sum()) + 1
             verdict = "yes" if rank <= self.rank_at_most else "no"
             yield request, {"text": f"{verdict}: rank {rank} of {len(self.emoji)}"}
