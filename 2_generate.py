@@ -21,7 +21,7 @@ from emojisummary.coverage import read_shortfall
 from emojisummary.emojis import Lookup
 from emojisummary.generating import GeneratedFile, check_languages
 from emojisummary.ledger import PROBE, Ledger, as_text, forecast
-from emojisummary.models import connect
+from emojisummary.models import connect_for
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
 
@@ -33,7 +33,7 @@ def main(settings):
         print(f"{settings.source}: {count:,} {problem}")
     asked_any = False
     for name in (t for t in settings.teachers if passes(t, settings.teacher)):
-        teacher = connect(name, table, settings)
+        teacher = connect_for("write texts", name, table, settings)
         for problem, count in teacher.problems.items():
             print(f"{name}: {count:,} {problem}")
         files = files_of(teacher, table, settings)

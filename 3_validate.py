@@ -23,7 +23,7 @@ from emojisummary.graders import as_text as graders_as_text
 from emojisummary.graders import read_canaries, read_graded, report
 from emojisummary.grading import FORM, GradedFile
 from emojisummary.ledger import PROBE, Ledger, as_text, forecast
-from emojisummary.models import connect
+from emojisummary.models import connect_for
 from emojisummary.stage import run
 from emojisummary.tasks import TASKS
 from emojisummary.validation import split
@@ -38,7 +38,7 @@ def main(settings):
         both = (rows[: settings.limit], rows)
         written.append((fields, both, [canaries(some, judged, settings.canaries, settings.seed, table) for some in both]))
     for name in (g for g in settings.graders if passes(g, settings.grader)):
-        grader = connect(name, table, settings)
+        grader = connect_for("judge texts", name, table, settings)
         grade(grader, files_of(grader, written, settings), settings)
     if settings.plan:
         return

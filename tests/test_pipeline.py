@@ -240,6 +240,41 @@ def test_a_broken_artifact_is_named_with_its_line(world, artifact, content, stag
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--task", "chat"], "generate.source"),
+        (["--task", "story", "--teachers", '{"written": ["english"]}'], "generate.source"),
+        (["--task", "combination", "--teachers", '{"written": ["english"]}'], "generate.source"),
+        (["--teachers", '{"written": ["english"]}'], "nothing for the task summary"),
+        *(
+            (["--teachers", json.dumps({name: ["english"]})], f"{name} can't write texts")
+            for name in ("retriever", "most-frequent", "rules", "meaning", "linear", "base:x", "runs/demo")
+        ),
+    ],
+)
+def test_a_teacher_that_cannot_write_is_refused_with_a_sentence(world, flags, said):
+    world("1_emoji")
+    done = world("2_generate", *flags, code=1)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("grader", "said"),
+    [
+        *((name, f"{name} can't judge texts") for name in ("most-frequent", "phrasebook", "written", "base:x", "runs/demo")),
+        ("meaning", "only rows of the task `chat`"),
+    ],
+)
+def test_a_grader_that_cannot_judge_is_refused_with_a_sentence(world, grader, said):
+    world("1_emoji")
+    world("2_generate", "--type", "keywords", "--limit", "3")
+    done = world("3_validate", "--graders", grader, code=1)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_own_data_with_text_and_answer_alone_can_be_trained_on(tmp_path):
     world = make_world(tmp_path)
     for stage in ("1_emoji", "4_combine_eval"):

@@ -22,6 +22,8 @@ NAMES = (
 
 
 UNTRAINED = ("retriever", "most-frequent")  # models that rank emoji, and are no run
+SERVERS = ("ollama", "openai")
+OFFLINE = {"write texts": ("phrasebook", "written"), "judge texts": ("retriever", "rules", "meaning")}  # who can, without one
 
 
 def connect(name: str, table: dict | None = None, settings=None, device: str = "cpu"):
@@ -32,7 +34,7 @@ def connect(name: str, table: dict | None = None, settings=None, device: str = "
     """
     if name in BY_NAME:
         return BY_NAME[name](table, settings)
-    if name.partition("/")[0] in ("ollama", "openai"):
+    if name.partition("/")[0] in SERVERS:
         from emojisummary.models.served import Served
 
         return Served(name, settings, table)
@@ -41,6 +43,14 @@ def connect(name: str, table: dict | None = None, settings=None, device: str = "
 
         return Base(name, settings, table)
     return trained(Path(name), device)
+
+
+def connect_for(work: str, name: str, table: dict, settings):
+    """A model for a work of OFFLINE, which all models on a server can do. Raises UserError for one that can't."""
+    if name not in OFFLINE[work] and name.partition("/")[0] not in SERVERS:
+        able = ", ".join(f"`{one}`" for one in OFFLINE[work])
+        raise UserError(f"{name} can't {work}: take {able}, `ollama/<model>` or `openai/<model>`.")
+    return connect(name, table, settings)
 
 
 def connect_answering(name: str, settings):

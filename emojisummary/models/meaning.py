@@ -6,6 +6,7 @@ from functools import cached_property
 
 from emojisummary.artifacts import Row, fingerprint
 from emojisummary.models.encoder import Encoder, encoder_folder
+from emojisummary.stage import UserError
 
 TOKENS = 256  # it reads so much of both
 
@@ -27,6 +28,10 @@ class Meaning:
 
     def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
         requests = list(requests)
+        if any("original" not in request for request in requests):
+            raise UserError(
+                "The grader `meaning` compares replies with their `original`, which only rows of the task `chat` have."
+            )
         originals, answers = (self.encoder([request[key] for request in requests]) for key in ("original", "answer"))
         for request, cosine in zip(requests, (originals * answers).sum(dim=1).tolist(), strict=True):
             yield request, {"text": f"{'yes' if cosine >= self.least else 'no'}: cosine {cosine:.2f}"}

@@ -13,7 +13,7 @@ class Written:
     reproducible = True
     depends_on = ""
 
-    def __init__(self, task, source: str, table: dict[str, dict]):
+    def __init__(self, task, source: str | None, table: dict[str, dict]):
         self.task, self.problems = task, Counter()
         self.examples = defaultdict(list)
         for key, reply in task.written(source, Lookup(table)):

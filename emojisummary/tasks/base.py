@@ -10,6 +10,7 @@ from typing import ClassVar
 from emojisummary.artifacts import Row
 from emojisummary.combining import normalise
 from emojisummary.emojis import Lookup, Table
+from emojisummary.stage import UserError
 
 # control characters, marks of direction, lone surrogates; not the joiners and tags that emoji and scripts need
 INVISIBLE = re.compile(
@@ -66,12 +67,12 @@ class Task:
         """The topic and the reply as a row with the columns `text` and `answer`. Raises Unusable with the reason."""
         raise NotImplementedError
 
-    def written(self, file: Path, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
+    def written(self, file: str | None, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
         """The examples in a file of texts written by hand: the key of the topics that each one answers, and the reply.
 
-        A key of None comes with what is wrong with an example that can't be used.
+        A key of None comes with what is wrong with an example that can't be used. Raises UserError where there's no file.
         """
-        raise NotImplementedError
+        raise UserError(f"The teacher `written` has nothing for the task {self.name}: take `phrasebook`.")
 
     def key(self, topic: Row) -> str:
         """What a written example must share with a topic to answer it."""
@@ -154,6 +155,13 @@ class Task:
         from emojisummary.evaluation import Measure
 
         return Measure(self, rows, settings)  # without the table: its ranks are of single emoji
+
+
+def material(file: str | None) -> Path:
+    """The file of a task's own material. Raises UserError where the settings name none."""
+    if file is None:
+        raise UserError("`generate.source` names no file of the task's own material; recipes/ has an example for each task.")
+    return Path(file)
 
 
 def topic_id(*fields: object) -> str:

@@ -11,13 +11,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from emojisummary.artifacts import Row, read_jsonl
 from emojisummary.emojis import Lookup
 from emojisummary.metrics import distinct, repetition, words
-from emojisummary.tasks.base import Messages, Task, Unusable, tidy, topic_id
+from emojisummary.tasks.base import Messages, Task, Unusable, material, tidy, topic_id
 
 ROLES = ("system", "user", "assistant")
 MOST_EMOJI = 5
@@ -61,7 +60,7 @@ class Chat(Task):
                     yield {"id": id, **facts, "form": "reply", "style": "helpful", "teacher": teacher, "number": number,
                            "text": conversation["text"], "original": conversation["original"]}  # fmt: skip
 
-    def problems(self, source: str) -> Counter:
+    def problems(self, source: str | None) -> Counter:
         return Counter(problem for conversation, problem in conversations(source) if conversation is None)
 
     def request(self, topic: Row) -> Messages:
@@ -90,7 +89,7 @@ class Chat(Task):
         tokens = {"original_tokens": rough_tokens(topic["original"]), "augmented_tokens": rough_tokens(answer)}
         return {**facts, "answer": answer, **tokens}
 
-    def written(self, file: str, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
+    def written(self, file: str | None, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
         for conversation in usable(file):
             if conversation["compressed"]:
                 yield conversation["id"], {"text": conversation["compressed"]}
@@ -181,13 +180,13 @@ class Chat(Task):
 # --- conversations ---
 
 
-def conversations(file: str) -> Iterator[tuple[Row | None, str]]:
+def conversations(file: str | None) -> Iterator[tuple[Row | None, str]]:
     """The conversations of a JSONL file with what is wrong with those that can't be used.
 
     Each as {"id", "text": the messages before the reply, "original": the reply, "compressed", "terse": "" where not given}.
     In the layout with `metadata.augmented: true` the reply is the compressed one already.
     """
-    for number, (found, problem) in enumerate(read_jsonl(Path(file), ("messages",)), start=1):
+    for number, (found, problem) in enumerate(read_jsonl(material(file), ("messages",)), start=1):
         problem = problem or fault_of(found["messages"])
         if problem:
             yield (
@@ -210,7 +209,7 @@ def conversations(file: str) -> Iterator[tuple[Row | None, str]]:
         )
 
 
-def usable(file: str) -> list[Row]:
+def usable(file: str | None) -> list[Row]:
     return [conversation for conversation, _ in conversations(file) if conversation]
 
 

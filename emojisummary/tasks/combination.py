@@ -12,7 +12,7 @@ from typing import ClassVar
 from emojisummary.artifacts import Row, read_tsv
 from emojisummary.emojis import Lookup, clusters, plain
 from emojisummary.metrics import distinct
-from emojisummary.tasks.base import Messages, Task, Unusable, tidy, topic_id
+from emojisummary.tasks.base import Messages, Task, Unusable, material, tidy, topic_id
 from emojisummary.tasks.summary import LONGEST, Summary
 
 LEAST, MOST = 2, 4  # emoji
@@ -66,9 +66,9 @@ class Combination(Summary):
         facts = {key: value for key, value in topic.items() if key not in ("messages", "name", "number")}
         return {**facts, "also": reply.get("also", ""), "text": text, "answer": combination}
 
-    def written(self, file: str, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
+    def written(self, file: str | None, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
         """`answer` and `also` have spaces between emoji, and ` | ` stands between combinations."""
-        for _, row in read_tsv(Path(file), ("answer", "also", "text")):
+        for _, row in read_tsv(material(file), ("answer", "also", "text")):
             answer, *also = (self.spelled(one, emoji_of) for one in [row["answer"], *filter(None, row["also"].split(" | "))])
             if answer is None:
                 yield None, "texts whose combination is not of two to four emoji of the table"

@@ -15,7 +15,7 @@ from typing import ClassVar
 from emojisummary.artifacts import Row, read_jsonl, read_text, read_tsv
 from emojisummary.emojis import Lookup, clusters, plain
 from emojisummary.metrics import distinct, repetition, words
-from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, texts_for, tidy, topic_id
+from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, material, texts_for, tidy, topic_id
 
 DATA = Path(__file__).parents[2] / "data" / "story"
 HEROES = ("animal-mammal", "animal-bird", "animal-amphibian", "animal-reptile", "animal-bug", "animal-marine")
@@ -99,8 +99,8 @@ class Story(Task):
         text = f"{facts['emoji']} {facts['place']} {facts['purpose']}"
         return {**facts, "text": text, "answer": story}
 
-    def written(self, file: str, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
-        for example, problem in read_jsonl(Path(file), ("role", "place", "purpose", "story")):
+    def written(self, file: str | None, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
+        for example, problem in read_jsonl(material(file), ("role", "place", "purpose", "story")):
             if problem:
                 yield None, problem
                 continue
