@@ -17,7 +17,7 @@ import time
 from itertools import chain
 
 from emojisummary.agreement import canaries
-from emojisummary.artifacts import CANARIES, GRADED, artifact_name, chosen, passes, read_emoji, read_rows, slug, write_yaml
+from emojisummary.artifacts import CANARIES, GRADED, artifact_name, chosen, passes, read_emoji, read_generated, slug, write_yaml
 from emojisummary.emojis import Lookup
 from emojisummary.graders import as_text as graders_as_text
 from emojisummary.graders import read_canaries, read_graded, report
@@ -34,7 +34,7 @@ def main(settings):
     judged = split(TASKS[settings.task].validation(settings.validation_set, Lookup(table))[0], "dev")
     written = []
     for path, fields in chosen(settings.folder / "generated", "yaml", settings, made_by="python 2_generate.py"):
-        rows = read_rows(path, made_by="python 2_generate.py")
+        rows = read_generated(path, made_by="python 2_generate.py")
         both = (rows[: settings.limit], rows)
         written.append((fields, both, [canaries(some, judged, settings.canaries, settings.seed, table) for some in both]))
     for name in (g for g in settings.graders if passes(g, settings.grader)):

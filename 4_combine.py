@@ -11,7 +11,7 @@ writes  runs/<run>/training_data.csv, and coverage.csv: how many rows of each em
 import sys
 
 from emojisummary.agreement import canary_rates, trusted
-from emojisummary.artifacts import TRAINING, read_emoji, read_rows, write_csv
+from emojisummary.artifacts import TRAINING, read_emoji, read_generated, write_csv
 from emojisummary.combining import merge, near_duplicates, shuffled, without_duplicates
 from emojisummary.coverage import coverage, write_coverage
 from emojisummary.emojis import Lookup
@@ -31,7 +31,7 @@ def main(settings):
         print(f"warning: {grader} is left out: it accepts {percent(rate)} of the pairs known to be wrong.", file=sys.stderr)
     also = {}
     for path in sorted((settings.folder / "generated").glob("*.yaml")):
-        also |= {row["id"]: row.get("also", "") for row in read_rows(path)}
+        also |= {row["id"]: row.get("also", "") for row in read_generated(path, columns=("id",))}
 
     rows = merge([vote for vote in graded if vote["grader"] not in left_out], also)
     accepted = own + (accept(rows, graded + canaries, left_out, settings) if rows else [])

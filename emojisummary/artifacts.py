@@ -26,6 +26,7 @@ NOT_IN_YAML = re.compile(
     "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]"
 )  # what YAML wants escaped, or UTF-8 can't hold
 
+GENERATED = ("id", "emoji", "text", "answer", "language", "type", "teacher")
 GRADED = ("id", "emoji", "text", "answer", "language", "type", "teacher", "grader", "verdict", "reason")
 CANARIES = (*GRADED, "truth")
 TRAINING = ("id", "text", "answer", "language", "type", "teacher", "votes", "also")
@@ -205,6 +206,17 @@ def read_rows(path: Path, made_by: str | None = None) -> list[Row]:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise broken(path, _line_of_item(path, number), f"expected a row, found {row!r}", made_by)
+    return rows
+
+
+def read_generated(path: Path, made_by: str | None = None, columns: tuple[str, ...] = GENERATED) -> list[Row]:
+    """The rows of a generated file. Raises UserError with the line of one that lacks a column, or has no text in it."""
+    rows = read_rows(path, made_by)
+    for number, row in enumerate(rows, start=1):
+        for column in columns:
+            if not isinstance(row.get(column), str):
+                found = f"found {row[column]!r}, not a text in quotes" if column in row else "it's missing"
+                raise broken(path, _line_of_item(path, number), f"a row needs `{column}`: {found}")
     return rows
 
 

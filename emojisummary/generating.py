@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from emojisummary.artifacts import Journal, Row, json_line, read_rows, write_text, yaml_line
+from emojisummary.artifacts import Journal, Row, json_line, read_generated, read_rows, write_text, yaml_line
 from emojisummary.emojis import Lookup
 from emojisummary.stage import UserError
 from emojisummary.tasks.base import Task, Unusable
@@ -15,7 +15,7 @@ class GeneratedFile:
     def __init__(self, path: Path, topics: list[Row], teacher, task: Task, emoji_of: Lookup, retry_unusable: bool = False):
         self.path, self.topics, self.teacher, self.task, self.emoji_of = path, topics, teacher, task, emoji_of
         self.refused = path.with_suffix(".unusable.jsonl")
-        self.rows = Journal(path, read_rows(path) if path.exists() else ())
+        self.rows = Journal(path, read_generated(path) if path.exists() else ())
         is_filled = self.refused.exists() and self.refused.stat().st_size > 0
         self.unusable = Journal(self.refused, read_rows(self.refused) if is_filled else ())
         self.retry_unusable = retry_unusable

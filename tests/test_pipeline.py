@@ -17,6 +17,10 @@ from tests.conftest import ROOT, STAGES, make_world
 EARLY = ["1_emoji", "2_generate", "3_validate", "4_combine", "4_combine_eval"]
 MADE = ("emoji_data.yaml", "generated/*.yaml", "graded/*.csv", "*_data.csv")
 
+ROW = (
+    '- {"id": "a", "emoji": "🐶", "text": "woof", "answer": "🐶", "language": "english", "type": "keywords", "teacher": "me"}\n'
+)
+
 
 def read(path):
     with path.open(encoding="utf-8", newline="") as file:
@@ -219,6 +223,20 @@ def test_a_command_that_an_error_names_is_one_for_the_same_run(world):
         ("emoji_data.yaml", "😀: {name: [", "2_generate", "line 2"),
         ("generated/english_keywords_phrasebook.yaml", "", "3_validate", "2_generate.py"),
         ("generated/english_keywords_phrasebook.yaml", "- {id: 1, text: [}\n- x\n", "3_validate", "line 1"),
+        ("generated/english_keywords_phrasebook.yaml", ROW + "- {text: bark}\n", "3_validate", "line 2: a row needs `id`"),
+        (
+            "generated/english_keywords_phrasebook.yaml",
+            ROW.replace('"a"', "12"),
+            "3_validate",
+            "line 1: a row needs `id`: found 12",
+        ),
+        (
+            "generated/english_keywords_phrasebook.yaml",
+            ROW.replace("answer", "x"),
+            "3_validate",
+            "line 1: a row needs `answer`",
+        ),
+        ("generated/english_keywords_phrasebook.yaml", "- {text: bark}\n", "2_generate", "line 1: a row needs `id`"),
         ("graded/english_keywords_phrasebook_retriever.csv", "id,text\n1,hello\n", "4_combine", "line 1"),
         ("training_data.csv", "text,answer\n", "5_train", "no rows"),
         ("training_data.csv", "text,answer\nhello,🐶,🐱\n", "5_train", "line 2"),
