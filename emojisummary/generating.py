@@ -48,9 +48,7 @@ class GeneratedFile:
     def finish(self) -> str:
         """Writes the file, in the order of its topics, and says in a line what it holds."""
         rows, refused = self.rows.rows, self.unusable.rows
-        if (
-            self.teacher.reproducible
-        ):  # what it no longer says is gone; of another, what an earlier, larger run was paid for stays
+        if self.teacher.reproducible:  # what it no longer says goes; what another one was paid for in a larger run stays
             rows, refused = ({id: row for id, row in some.items() if id in self.replied} for some in (rows, refused))
         ids = dict.fromkeys([*(topic["id"] for topic in self.topics), *rows])
         kept = [rows[id] for id in ids if id in rows]
