@@ -12,6 +12,8 @@ writes  runs/<run>/model/: the best checkpoint as a student, with checkpoints/ t
 Stopped or killed, the same command goes on from the newest whole checkpoint. What is up to date isn't trained again.
 """
 
+import gc
+import subprocess
 import sys
 
 from emojisummary.artifacts import file_hash, fingerprint, is_stamped, package_versions, read_csv, read_emoji, stamp, write_yaml
@@ -69,7 +71,10 @@ def main(settings):
     })  # fmt: skip
     stamp(model / "student.yaml", made_from)
     print(f"{model}: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
-    afterwards(settings, model, rows, validation, made_from)
+    if settings.export:
+        again()
+    else:
+        afterwards(settings, model, rows, validation, made_from)
 
 
 def check(settings, task):
@@ -94,6 +99,23 @@ def afterwards(settings, model, rows, validation, made_from):
         from emojisummary.training.hub import push
 
         print(f"{model}: uploaded to {push(model, settings)}")
+
+
+def again():
+    """Runs this command once more, in a process of its own, which finds the training done and does what comes afterwards.
+
+    Where Unsloth has trained, no plain model can be built any more. Leaves with that process's exit code, unless it's 0.
+    """
+    import torch
+
+    gc.collect()  # trainer and model point at each other
+    torch.cuda.empty_cache()
+    sys.stdout.flush()
+    code = subprocess.run([sys.executable, *sys.argv], check=False).returncode
+    if code < 0:
+        raise UserError(f"The export was ended by signal {-code}: is memory short? The same command tries again.")
+    if code:
+        sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Exports: a trained model -> merged -> GGUF -> answered by llama.cpp, and refused where it answers otherwise."""
 
 import json
+import runpy
+import sys
 
 import httpx
 import pytest
@@ -18,6 +20,9 @@ from emojisummary.training.gguf_file import check_convertible, pre_tokenizer, re
 from emojisummary.training.modelfile import ollama_template, with_values
 from emojisummary.training.parity import by_llama_cpp, by_transformers, compare, gate
 from emojisummary.training.tiny import train_tokenizer
+from tests.conftest import ROOT, run_here
+from tests.test_processes import FLAGS as TRAINING
+from tests.test_processes import write_run
 from tests.tiny_base import EMOJI, ROWS, settings, train
 
 pytest.importorskip("xllamacpp", reason="no llama.cpp to ask", exc_type=ImportError)
@@ -160,3 +165,29 @@ def test_ollamas_template_renders_as_the_tokenizers(run):
     for chat in CHATS:
         prompt = student.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         assert with_values(ollama_template(student.tokenizer), chat) == prompt.removeprefix("<|begin|>")
+
+
+def test_a_model_is_not_exported_by_the_process_that_trained_it(tmp_path, monkeypatch, capfd):
+    write_run(tmp_path / "both")
+    monkeypatch.setattr("emojisummary.training.export.load_model", None)  # as if Unsloth had trained: it builds no plain model
+    flags = ["--runs_folder", str(tmp_path), "--run", "both", *TRAINING, "--num_train_epochs", "1", "--evaluations", "1"]
+    done = run_here([str(ROOT / "5_train.py"), *flags, "--export", "merged", "--parity.prompts", "3"])
+    assert done.returncode == 0, done.stderr
+    assert "accuracy@1" in done.stdout
+    assert "answers 3 prompts as the trained model does" in capfd.readouterr().out
+    assert (tmp_path / "both/model/export/merged/model.safetensors").exists()
+
+
+def test_what_the_second_process_says_is_said(tmp_path, monkeypatch, capfd):
+    again, script = runpy.run_path(str(ROOT / "5_train.py"))["again"], tmp_path / "script.py"
+    monkeypatch.setattr(sys, "argv", [str(script), "--export"])
+    script.write_text("import sys; print(sys.argv[1])")
+    again()
+    assert capfd.readouterr().out == "--export\n"
+    script.write_text("import sys; sys.exit('error: no room')")
+    with pytest.raises(SystemExit, match="1"):
+        again()
+    assert capfd.readouterr().err == "error: no room\n"
+    script.write_text("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(UserError, match="signal 9.*tries again"):
+        again()
