@@ -45,6 +45,14 @@ def test_an_adapter_learns_is_saved_alone_and_answers_from_its_folder(base, tmp_
     assert student.likelihood(lessons)["perplexity"] < untuned.likelihood(lessons)["perplexity"] / 2, "it learned nothing"
 
 
+@pytest.mark.parametrize(("r", "expected"), [((), torch.float32), (("--r", "8"), torch.bfloat16)], ids=["all", "adapter"])
+def test_weights_that_are_trained_themselves_are_float32(base, monkeypatch, r, expected):
+    monkeypatch.setattr("emojisummary.training.bases.best_dtype", lambda: torch.bfloat16)  # as on a GPU
+    model, _ = load_base(settings("--base", str(base), *r), "hf", [], EMOJI)
+    assert model.get_input_embeddings().weight.dtype == expected
+    assert {weights.dtype for weights in model.parameters() if weights.requires_grad} == {torch.float32}
+
+
 def test_evaluating_on_the_way_changes_nothing_in_4_bits(base, tmp_path):
     for evaluations in ("1", "3"):
         flags = (*ADAPTER, "--num_train_epochs", "1", "--load_in_4bit", "--evaluations", evaluations)

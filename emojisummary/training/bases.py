@@ -2,7 +2,7 @@
 
 base          r       load_in_4bit   what is trained
 tiny          null    false          a small Llama from scratch
-name, folder  null    false          all weights
+name, folder  null    false          all weights, in float32: smaller steps than bfloat16 can hold would be rounded away
 name, folder  32      false          LoRA: two small matrices beside each linear layer
 name, folder  32      true           QLoRA: the same beside weights that are stored in 4 bits
 """
@@ -61,7 +61,7 @@ def load_hf(settings) -> tuple:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(settings.base)
-    options = {"dtype": best_dtype(), "attn_implementation": "sdpa"}
+    options = {"dtype": best_dtype() if settings.r else torch.float32, "attn_implementation": "sdpa"}
     if settings.load_in_4bit:
         own_gpu = state().local_process_index if torch.cuda.is_available() else "cpu"
         options |= {"quantization_config": four_bits(), "device_map": None if is_sharded() else {"": own_gpu}}
