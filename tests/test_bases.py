@@ -1,5 +1,8 @@
 """Base models: back ends, adapters beside 16, 32 and 4 bits, and what is refused."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -8,9 +11,10 @@ from emojisummary.chat import PLAIN_TEMPLATE
 from emojisummary.models.llm import LanguageModel
 from emojisummary.models.weights import load_model, unquantised
 from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
 from emojisummary.training.backends import choose
-from emojisummary.training.bases import load_base, prepared
-from emojisummary.training.labels import lessons_of
+from emojisummary.training.bases import load_base, load_hf, prepared
+from emojisummary.training.labels import lessons_of, to_dataset
 from emojisummary.training.tiny import train_tokenizer
 from tests.tiny_base import EMOJI, ROWS, VALIDATION, save_base, settings, train
 
@@ -59,6 +63,45 @@ def test_evaluating_on_the_way_changes_nothing_in_4_bits(base, tmp_path):
         train(tmp_path / evaluations, "--base", str(base), *flags)
     once, often = (weights(tmp_path / evaluations / "model" / "checkpoints" / "checkpoint-9") for evaluations in ("1", "3"))
     assert all(torch.allclose(once[name], often[name], atol=1e-6) for name in once)
+
+
+class Unsloth:
+    """In Unsloth's place: remembers the length that it's to cut rows at, and loads by transformers."""
+
+    def __init__(self, tokenizer=None):
+        self.tokenizer = tokenizer
+
+    def from_pretrained(self, base, max_seq_length, load_in_4bit, random_state):
+        self.length = max_seq_length
+        model, tokenizer = load_hf(settings("--base", base))
+        return model, self.tokenizer or tokenizer
+
+    def get_peft_model(self, model, **options):
+        return model
+
+
+STORY = "A hedgehog read all day in a castle, and then it slept. " * 14
+
+
+def test_unsloth_leaves_room_for_the_longest_answer(base, monkeypatch):
+    unsloth = Unsloth()
+    monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace(FastLanguageModel=unsloth))
+    lessons = lessons_of([{"text": f"{emoji} " * 50, "answer": STORY} for emoji in EMOJI], TASKS["story"])
+    model, tokenizer = load_base(settings("--base", str(base), "--r", "8"), "unsloth", lessons, EMOJI)
+    rows = to_dataset(lessons, LanguageModel("student", model, tokenizer, TASKS["story"], EMOJI, 100))["input_ids"]
+    assert 200 < max(map(len, rows)) <= unsloth.length
+
+
+def test_rows_that_unsloth_would_cut_are_refused(base, monkeypatch):
+    others = prepared(train_tokenizer(["no word of it"], 260))
+    monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace(FastLanguageModel=Unsloth(others)))
+    with pytest.raises(UserError, match="would cut them at"):
+        load_base(
+            settings("--base", str(base), "--r", "8"),
+            "unsloth",
+            [(TASKS["story"].chat("🦔 🏰 📚"), "puppy barks " * 60)],
+            EMOJI,
+        )
 
 
 def test_auto_says_which_back_end_and_why(capsys):

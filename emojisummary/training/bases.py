@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from emojisummary.chat import PLAIN_TEMPLATE
+from emojisummary.chat import PLAIN_TEMPLATE, answer_ids
 from emojisummary.models.weights import best_dtype, four_bits
 from emojisummary.processes import is_sharded, state
 from emojisummary.stage import UserError
@@ -19,7 +19,7 @@ from emojisummary.training.labels import Lesson
 from emojisummary.training.tiny import build_tiny
 
 DATE = "26 Jul 2024"  # what Llama's templates say themselves where they can't ask for the date
-PROMPT_AND_ANSWER = 64  # tokens beyond max_length that Unsloth leaves room for: the longest answer, its end included
+ROOM = 64  # tokens beyond the longest row, for validation answers that are longer than what is learned
 
 
 def load_base(settings, backend: str, lessons: list[Lesson], emoji: list[str]) -> tuple:
@@ -34,19 +34,25 @@ def load_base(settings, backend: str, lessons: list[Lesson], emoji: list[str]) -
     if settings.load_in_4bit and not settings.r:
         raise UserError("load_in_4bit: weights in 4 bits can't be trained themselves. Set r (32, say) for an adapter.")
     try:
-        model, tokenizer = (load_unsloth if backend == "unsloth" else load_hf)(settings)
+        return load_unsloth(settings, lessons) if backend == "unsloth" else load_hf(settings)
     except (OSError, ValueError) as error:
         raise UserError(f"base {settings.base!r}: not a causal language model that can be loaded. {error}") from None
-    return model, prepared(tokenizer)
 
 
-def load_unsloth(settings) -> tuple:
+def load_unsloth(settings, lessons: list[Lesson]) -> tuple:
+    """Unsloth is told how long rows get before it loads, and cuts what is longer: the end of an answer, which is learned."""
+    from transformers import AutoTokenizer
     from unsloth import FastLanguageModel
 
-    length = settings.max_length + PROMPT_AND_ANSWER
+    length = longest_row(prepared(AutoTokenizer.from_pretrained(settings.base)), lessons, settings.max_length) + ROOM
     model, tokenizer = FastLanguageModel.from_pretrained(
         settings.base, max_seq_length=length, load_in_4bit=settings.load_in_4bit, random_state=settings.seed
     )
+    tokenizer = prepared(getattr(tokenizer, "tokenizer", tokenizer))  # Gemma 3 comes with a processor for images, too
+    if (longest := longest_row(tokenizer, lessons, settings.max_length)) > length:
+        raise UserError(
+            f"Unsloth's tokenizer makes rows of {longest} tokens, and it would cut them at {length}: use --backend hf"
+        )
     model = FastLanguageModel.get_peft_model(
         model,
         **lora(settings),
@@ -54,13 +60,19 @@ def load_unsloth(settings) -> tuple:
         max_seq_length=length,
         random_state=settings.seed,
     )
-    return model, getattr(tokenizer, "tokenizer", tokenizer)  # Gemma 3 comes with a processor for images, too
+    return model, tokenizer
+
+
+def longest_row(tokenizer, lessons: list[Lesson], max_length: int) -> int:
+    """Tokens that no row exceeds: a prompt of max_length, and the longest answer with its end of turn."""
+    chats = {said: chat for chat, said in lessons}
+    return max_length + max((len(answer_ids(tokenizer, chat, said)) for said, chat in chats.items()), default=0)
 
 
 def load_hf(settings) -> tuple:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(settings.base)
+    tokenizer = prepared(AutoTokenizer.from_pretrained(settings.base))
     options = {"dtype": best_dtype() if settings.r else torch.float32, "attn_implementation": "sdpa"}
     if settings.load_in_4bit:
         own_gpu = state().local_process_index if torch.cuda.is_available() else "cpu"
