@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import sys
 
 import httpx
@@ -10,7 +11,7 @@ import torch
 from tokenizers import Regex, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
-from emojisummary.artifacts import write_csv, write_yaml
+from emojisummary.artifacts import read_yaml, write_csv, write_yaml
 from emojisummary.models.llamacpp import Engine
 from emojisummary.models.weights import load_model
 from emojisummary.stage import UserError
@@ -165,6 +166,25 @@ def test_ollamas_template_renders_as_the_tokenizers(run):
     for chat in CHATS:
         prompt = student.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         assert with_values(ollama_template(student.tokenizer), chat) == prompt.removeprefix("<|begin|>")
+
+
+TURNS = [{"role": role, "content": f"{role} has its say"} for role in ("user", "assistant", "user")]
+CONVERSATIONS = [json.dumps(TURNS), "How do I install Python?"]
+
+
+@pytest.mark.parametrize(
+    ("task", "emoji", "words"), [("summary", 1, 0), ("combination", 4, 0), ("chat", 0, 256), ("story", 0, 400)]
+)
+def test_ollama_may_answer_as_long_as_the_task_does_whatever_the_conversation(run, tmp_path, task, emoji, words, capsys):
+    shutil.copytree(run / "model", tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors", "checkpoints", "export"))
+    about = read_yaml(tmp_path / "model" / "student.yaml")
+    write_yaml(tmp_path / "model" / "student.yaml", about | {"task": task, "max_length": 1000, "emoji": [*EMOJI, "🪐"]})
+    export = Export(tmp_path / "model", settings(*FLAGS), CONVERSATIONS, "test")
+    export.make_ollama()
+    longest = len(export.student.answer("🪐"))
+    assert longest > 1
+    assert f"num_predict {words or emoji * longest + 1}\n" in (export.folder / "Modelfile").read_text()
+    assert f"Modelfile: answers {1 if task == 'chat' else 2} prompts" in capsys.readouterr().out
 
 
 def test_a_model_is_not_exported_by_the_process_that_trained_it(tmp_path, monkeypatch, capfd):

@@ -36,6 +36,7 @@ class Task:
     checklist: ClassVar[tuple[tuple[str, str, float], ...]] = ()  # what is wanted, the metric or aspect that tells, its least
     ranks: ClassVar[bool] = False  # whether the answer is a ranking of all emoji
     only_emoji: ClassVar[tuple[int, int] | None] = None  # least and most emoji of an answer, where it's nothing but emoji
+    max_new_tokens: ClassVar[int] = 256  # most tokens of an answer that is a text
     needs: ClassVar[str] = "write"  # what a model must be able to do to be asked: `rank`, `combine` or `write`
     in_training: str | None = None  # the metric that chooses the best checkpoint; None: the validation loss
 

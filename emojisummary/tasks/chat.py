@@ -151,7 +151,7 @@ class Chat(Task):
         return json.loads(row["answers"])
 
     def ask(self, model, texts: list[str]) -> list[str]:
-        return model.write([self.chat(text) for text in texts], max_new_tokens=256, no_repeat_ngram_size=6)
+        return model.write([self.chat(text) for text in texts], max_new_tokens=self.max_new_tokens, no_repeat_ngram_size=6)
 
     def measure(self, rows: list[Row], settings, table, dev: list[Row]):
         from emojisummary.chat_measure import ChatMeasure

@@ -65,6 +65,7 @@ class Story(Task):
     }  # fmt: skip
     numbers = ("bleu", "words", "distinct-1", "distinct-2")
     compared = ("concepts", "repetition")
+    max_new_tokens = 400
 
     def topics(self, table, language, type, teacher, amount, seed, more=None, source=None) -> Iterator[Row]:
         """Heroes by rank, as often as `amount` says, each time in another place about something else."""
@@ -162,7 +163,7 @@ class Story(Task):
         return json.loads(row["answers"])
 
     def ask(self, model, texts: list[str]) -> list[str]:
-        return model.write([self.chat(text) for text in texts], max_new_tokens=400, no_repeat_ngram_size=6)
+        return model.write([self.chat(text) for text in texts], max_new_tokens=self.max_new_tokens, no_repeat_ngram_size=6)
 
     def score(self, accepted: list[str], given: str, text: str = "") -> dict[str, float]:
         """concepts: share of the three emoji that the story names; repetition: share of its 4-grams that came before."""

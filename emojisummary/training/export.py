@@ -24,7 +24,7 @@ from emojisummary.models.weights import load_model
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.training.gguf_file import check_convertible, write_gguf
-from emojisummary.training.modelfile import modelfile, ollama_template, with_values
+from emojisummary.training.modelfile import is_one_question, modelfile, ollama_template, rendered_prompt, with_values
 from emojisummary.training.parity import Said, by_llama_cpp, by_transformers, chats_of, gate
 
 NEEDS = {"merged": ("merged",), "gguf": ("merged", "gguf"), "ollama": ("merged", "gguf", "ollama")}
@@ -80,7 +80,7 @@ class Export:
             self._gate("merged", lambda: by_transformers(load_model(part, roomy_device(part), dtype="auto"), *self._asked))
         shutil.rmtree(self.merged, ignore_errors=True)
         os.replace(part, self.merged)
-        self._done(self.merged)
+        self._done(self.merged, self.chats)
 
     def make_gguf(self) -> None:
         if self._is_done(self.gguf):
@@ -90,20 +90,20 @@ class Export:
         if self.chats:
             self._gate(self.gguf.name, lambda: by_llama_cpp(part, *self._asked))
         os.replace(part, self.gguf)
-        self._done(self.gguf)
+        self._done(self.gguf, self.chats)
 
     def make_ollama(self) -> None:
         path = self.folder / "Modelfile"
         if path.exists() and self.gguf.name in path.read_text() and self._is_done(path):
             return
-        tokenizer, task = self.student.tokenizer, self.student.task
+        tokenizer, chats = self.student.tokenizer, list(filter(is_one_question, self.chats))
         template = ollama_template(tokenizer)
-        for chat, said in zip(self.chats, self.trained if self.chats else [], strict=True):
-            rendered = with_values(template, chat)
-            if rendered != said.prompt.removeprefix(tokenizer.bos_token or ""):
-                raise UserError(f"Modelfile: its template renders {rendered!r}, in training it was {said.prompt!r}.")
-        write_text(path, modelfile(self.gguf.name, template, task.system, tokenizer))
-        self._done(path)
+        for chat in chats:
+            rendered, prompt = with_values(template, chat), rendered_prompt(tokenizer, chat)
+            if rendered != prompt.removeprefix(tokenizer.bos_token or ""):
+                raise UserError(f"Modelfile: its template renders {rendered!r}, in training it was {prompt!r}.")
+        write_text(path, modelfile(self.gguf.name, template, self.student))
+        self._done(path, chats)
 
     @property
     def _asked(self) -> tuple:
@@ -119,11 +119,9 @@ class Export:
             print(f"{path}: up to date")
         return done
 
-    def _done(self, path: Path) -> None:
+    def _done(self, path: Path, compared: list) -> None:
         stamp(path, self.made_from)
-        checked = (
-            f"answers {len(self.chats)} prompts as the trained model does" if self.chats else "not compared with the model"
-        )
+        checked = f"answers {len(compared)} prompts as the trained model does" if compared else "not compared with the model"
         print(f"{path}: {checked}")
 
 

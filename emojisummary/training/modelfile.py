@@ -1,9 +1,8 @@
-"""Ollama's Modelfile: the same prompt as in training, the same end, and a short answer."""
+"""Ollama's Modelfile: the same prompt as in training, the same end, and no answer longer than the task's."""
 
 from emojisummary.training.gguf_file import begins_with_bos
 
 SYSTEM, PROMPT = "{{ .System }}", "{{ .Prompt }}"  # where Ollama puts the system prompt and the text
-LONGEST = 16  # tokens of an answer: a few emoji at most
 
 
 def ollama_template(tokenizer) -> str:
@@ -13,10 +12,14 @@ def ollama_template(tokenizer) -> str:
     the beginning of a text, since Ollama puts that before every prompt itself.
     """
     chat = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": PROMPT}]
-    prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    prompt = rendered_prompt(tokenizer, chat)
     if begins_with_bos(tokenizer):
         prompt = prompt.removeprefix(tokenizer.bos_token)
     return prompt + "{{ .Response }}" + end_of_turn(tokenizer)
+
+
+def rendered_prompt(tokenizer, chat: list[dict]) -> str:
+    return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
 
 
 def end_of_turn(tokenizer) -> str:
@@ -32,15 +35,28 @@ def with_values(template: str, chat: list[dict]) -> str:
     return template.partition("{{ .Response }}")[0].replace(SYSTEM, system).replace(PROMPT, user)
 
 
-def modelfile(gguf: str, template: str, system: str, tokenizer) -> str:
+def is_one_question(chat: list[dict]) -> bool:
+    """Whether a chat is a system prompt and one text: Ollama renders further turns in its own way."""
+    return [message["role"] for message in chat] == ["system", "user"]
+
+
+def longest_answer(student) -> int:
+    """Most tokens of an answer, its end included."""
+    if limits := student.task.only_emoji:
+        return limits[1] * max(map(len, student.spellings.values())) + 1
+    return student.task.max_new_tokens
+
+
+def modelfile(gguf: str, template: str, student) -> str:
     """The Modelfile for a GGUF file beside it."""
+    tokenizer = student.tokenizer
     stops = dict.fromkeys([end_of_turn(tokenizer), tokenizer.eos_token])
     lines = [
         f"FROM ./{gguf}",
         f'TEMPLATE """{template}"""',
-        f'SYSTEM """{system}"""',
+        f'SYSTEM """{student.task.system}"""',
         *(f'PARAMETER stop "{stop}"' for stop in stops),
         "PARAMETER temperature 0",
-        f"PARAMETER num_predict {LONGEST}",
+        f"PARAMETER num_predict {longest_answer(student)}",
     ]
     return "\n".join(lines) + "\n"
