@@ -36,17 +36,21 @@ memory limited to 8 GB.
 """
 
 
-def base(size: str) -> Path:
-    """A folder with random weights of that size, and a tokenizer; made once."""
+def folder_of(size: str) -> Path:
+    return ROOT / "runs" / "bench-gpu" / size
+
+
+def make_base(size: str) -> None:
+    """Fills a folder with random weights of that size, and a tokenizer; once."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from benchmarks.train import VOCABULARY, rows
     from emojisummary.training.tiny import train_tokenizer
 
-    folder = ROOT / "runs" / "bench-gpu" / size
+    folder = folder_of(size)
     if (folder / "config.json").exists():
-        return folder
+        return
     tokenizer = train_tokenizer([row["text"] for row in rows(200)], 600)
     config = LlamaConfig(vocab_size=VOCABULARY + 256, max_position_embeddings=1024, **SHAPES[size])
     torch.set_default_dtype(torch.bfloat16)
@@ -54,7 +58,6 @@ def base(size: str) -> Path:
     torch.set_default_dtype(torch.float32)
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
-    return folder
 
 
 def measure(size: str, kind: str) -> None:
@@ -62,7 +65,7 @@ def measure(size: str, kind: str) -> None:
     from emojisummary.settings import read_settings
     from emojisummary.training.backends import choose
 
-    flags = ["--student", "llm", "--base", str(base(size)), "--backend", "unsloth" if kind == "unsloth" else "hf"]
+    flags = ["--student", "llm", "--base", str(folder_of(size)), "--backend", "unsloth" if kind == "unsloth" else "hf"]
     settings = read_settings("train", ["--config", str(ROOT / "recipes" / "ollama-8gb.yaml"), *flags])
     backend = choose(settings)
     import torch
@@ -106,6 +109,7 @@ def main(sizes: list[str], kinds: list[str]) -> None:
 
     table = ["| size | back end | rows/s | peak of memory, GB |", "|---|---|---|---|"]
     for size in sizes:
+        subprocess.run([sys.executable, __file__, "base", size], check=True)  # not where Unsloth must come before transformers
         for kind in kinds:
             done = subprocess.run(
                 [sys.executable, __file__, "measure", size, kind], capture_output=True, text=True, check=False
@@ -120,7 +124,9 @@ def main(sizes: list[str], kinds: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["measure"]:
+    if sys.argv[1:2] == ["base"]:
+        make_base(sys.argv[2])
+    elif sys.argv[1:2] == ["measure"]:
         measure(*sys.argv[2:])
     else:
         main(sys.argv[1:2] or list(SHAPES), sys.argv[2:3] or list(KINDS))

@@ -18,3 +18,15 @@ def test_a_benchmark_runs(command, said):
     )
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+
+
+def test_where_unsloth_is_measured_nothing_has_loaded_transformers_before():
+    code = """
+import sys
+from benchmarks import gpu
+from emojisummary.training import backends
+backends.choose = lambda settings: sys.exit("transformers" in sys.modules)
+gpu.measure("3B", "unsloth")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
