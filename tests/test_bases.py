@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from emojisummary.artifacts import write_yaml
 from emojisummary.chat import PLAIN_TEMPLATE
 from emojisummary.models.llm import LanguageModel
 from emojisummary.models.weights import load_model, unquantised
@@ -158,3 +159,14 @@ def test_a_base_without_template_and_padding_gets_both():
 )
 def test_the_base_in_16_bits_is_found_for_a_quantised_one(name, expected):
     assert unquantised(name) == expected
+
+
+def test_an_untuned_model_is_its_base_in_the_precision_of_its_student(base, tmp_path):
+    model, tokenizer = load_hf(settings("--base", str(base)))
+    model.bfloat16().save_pretrained(tmp_path / "small")
+    tokenizer.save_pretrained(tmp_path / "model")
+    about = {"task": "summary", "base": f"{tmp_path}/small-unsloth-bnb-4bit", "emoji": EMOJI, "max_length": 100}
+    write_yaml(tmp_path / "model" / "student.yaml", about)
+    untuned = LanguageModel.untuned(tmp_path / "model", "untuned")
+    assert untuned.model.dtype == torch.float32
+    assert untuned.predict("pizza")["emoji"] in EMOJI

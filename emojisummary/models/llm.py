@@ -13,7 +13,7 @@ from emojisummary.chat import answer_ids, many_prompt_ids, short_answers
 from emojisummary.decoding import Trie
 from emojisummary.emojis import Lookup
 from emojisummary.models.ranker import Ranker
-from emojisummary.models.weights import load_model
+from emojisummary.models.weights import load_model, unquantised
 from emojisummary.scoring import Scorer
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.base import tidy
@@ -43,11 +43,11 @@ class LanguageModel(Ranker):
         """The base that the student in a folder was made from: kept there if it was built from scratch."""
         if (folder / "base").exists():
             return cls.load(folder / "base", name, device)
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoTokenizer
 
-        student = cls.load(folder, name, device)
-        student.model = AutoModelForCausalLM.from_pretrained(read_yaml(folder / "student.yaml")["base"]).to(device).eval()
-        return student
+        about = read_yaml(folder / "student.yaml")
+        tokenizer, base = AutoTokenizer.from_pretrained(folder), load_model(Path(unquantised(about["base"])), device)
+        return cls(name, base, tokenizer, TASKS[about["task"]], about["emoji"], about["max_length"])
 
     def restrict(self, emoji) -> "LanguageModel":
         """What is left out isn't looked into: that's faster, and exact even where it has most of the probability."""
