@@ -7,6 +7,8 @@
 
 from pathlib import Path
 
+PATHS = ("base", "general_rows", "llama_cpp")  # keys of the section `train`
+
 
 def load(run: str | Path, device: str = "cpu"):
     """The student trained in a run's folder, ready to answer: `load("runs/demo").predict("some text", top=5)`.
@@ -30,25 +32,39 @@ def fine_tune(
 
     `dataset_path` is a list of emoji: `emoji_df.csv` as on Kaggle, Unicode's `emoji-test.txt`, or a TSV like
     data/16_all_emoji.tsv (None: all that we know). `base` is `gpt2` or another causal language model of the hub or a folder;
-    `tiny` builds a small GPT-2 from scratch. `train` are more keys of the section `train`: `learning_rate=5e-5`.
-    Raises UserError where a stage ends with an error; it has said which one.
+    `tiny` builds a small GPT-2 from scratch. `train` are more keys of the section `train`: `learning_rate=5e-5`,
+    `export=["merged"]`, `tiny={"vocab_size": 400}`. The run's recipe.yaml says what it was made by.
+    Raises UserError for a wrong key or value, before any work, and where a stage ends with an error; it has said which one.
     """
-    import json
     import subprocess
     import sys
 
+    from emojisummary.artifacts import read_yaml, write_yaml
+    from emojisummary.settings import merge, read_config
     from emojisummary.stage import UserError
 
-    root = Path(__file__).parent.parent
-    shared = ["--config", str(root / "recipes" / "gpt2.yaml"), "--run", run, "--runs_folder", str(Path(runs_folder).resolve())]
-    flags = {"1_emoji": ["--tables", json.dumps([str(Path(dataset_path).resolve())])] if dataset_path else []}
-    flags["5_train"] = ["--num_train_epochs", str(epochs), "--base", base]
-    flags["5_train"] += [part for key, value in train.items() for part in (f"--{key}", str(value))]
+    root, folder = Path(__file__).parent.parent, Path(runs_folder).resolve()
+    recipe = read_yaml(root / "recipes" / "gpt2.yaml") | {"run": run, "runs_folder": str(folder)}
+    if dataset_path:
+        recipe["emoji"] = {"tables": [str(Path(dataset_path).resolve())]}
+    for key, value in {"num_train_epochs": epochs, "base": base, **train}.items():
+        change = from_everywhere(value) if key in PATHS else value
+        for part in reversed(key.split(".")):
+            change = {part: change}
+        recipe["train"] = merge(recipe["train"], change)
+    file = folder / run / "recipe.yaml"
+    write_yaml(file, recipe)
+    read_config(str(file))
     for stage in ("1_emoji", "2_generate", "3_validate", "4_combine", "4_combine_eval", "5_train"):
-        done = subprocess.run([sys.executable, f"{stage}.py", *shared, *flags.get(stage, [])], cwd=root, check=False)
-        if done.returncode:
+        command = [sys.executable, f"{stage}.py", "--config", str(file)]
+        if subprocess.run(command, cwd=root, check=False).returncode:
             raise UserError(f"{stage}.py ended with an error.")
-    return load(str(Path(runs_folder) / run))
+    return load(folder / run)
+
+
+def from_everywhere(path):
+    """The whole path of a file or folder that is there; anything else, a name on the hub say, as it is."""
+    return str(Path(path).resolve()) if path and path != "tiny" and Path(path).exists() else path
 
 
 def generate_emoji(text: str, run: str = "runs/gpt2") -> str:

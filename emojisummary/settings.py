@@ -98,7 +98,7 @@ def _repeated(flags: list[str]) -> list[str]:
 
 def read_config(recipe: str | None = None) -> dict:
     """config.yaml with the recipe laid over it: shared keys at the top level, sections below; all of it checked."""
-    config = _merge(_read_yaml(DEFAULTS), _read_yaml(Path(recipe)) if recipe else {})
+    config = merge(_read_yaml(DEFAULTS), _read_yaml(Path(recipe)) if recipe else {})
     where = recipe or DEFAULTS.name
     missing = SECTIONS.keys() - config.keys()
     if missing:
@@ -134,11 +134,12 @@ def _read_yaml(path: Path) -> dict:
 MAPS_TAKEN_WHOLE = {"teachers", "texts"}  # naming teachers in a recipe replaces the default ones
 
 
-def _merge(base: dict, changes: dict) -> dict:
+def merge(base: dict, changes: dict) -> dict:
+    """A config with a recipe laid over it: maps key by key, all else taken whole."""
     merged = dict(base)
     for key, value in changes.items():
         both_maps = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merge(base[key], value) if both_maps and key not in MAPS_TAKEN_WHOLE else value
+        merged[key] = merge(base[key], value) if both_maps and key not in MAPS_TAKEN_WHOLE else value
     return merged
 
 

@@ -1,6 +1,7 @@
 """The other tasks through all stages, as a user runs them, at a size that a test can bear."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ import yaml
 from emojisummary import fine_tune, generate_emoji
 from emojisummary.artifacts import read_csv, read_tsv
 from emojisummary.settings import read_settings
+from emojisummary.stage import UserError
 from tests.conftest import ROOT, SERVED, run_here
 
 MODELS = {"combination": ["most-frequent"], "chat": ["untuned"], "story": ["untuned", SERVED]}
@@ -89,3 +91,38 @@ def test_emoji_from_their_names_in_python(tmp_path):
     assert sorted(model.emoji) == sorted(one for one, _ in emoji)
     assert model.model.config.model_type == "gpt2"
     assert generate_emoji("dog face", run=str(tmp_path / "names")) in model.emoji
+
+
+@pytest.fixture
+def stage_1_fails(tmp_path, monkeypatch):
+    """A folder to work in, where no more is done than the settings for all stages."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.tsv").write_text("no list of emoji")
+    return tmp_path
+
+
+def test_what_is_given_in_python_reaches_the_stages_as_it_is(stage_1_fails):
+    (stage_1_fails / "mybase").mkdir()
+    given = {"set_likelihood": True, "export": ["merged", "gguf"], "early_stopping_patience": None, "learning_rate": 5e-5}
+    with pytest.raises(UserError, match=r"1_emoji\.py"):
+        fine_tune(
+            "list.tsv", epochs=3, base="./mybase", run="names", tiny={"vocab_size": 99}, **given, **{"tiny.hidden_size": 8}
+        )
+    settings = read_settings("train", ["--config", "runs/names/recipe.yaml"])
+    assert {key: getattr(settings, key) for key in given} == given
+    assert settings.num_train_epochs == 3
+    assert settings.base == str(stage_1_fails / "mybase")
+    assert (settings.tiny.architecture, settings.tiny.vocab_size, settings.tiny.hidden_size) == ("gpt2", 99, 8)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"lerning_rate": 1e-4}, "unknown key `train.lerning_rate`. Did you mean `learning_rate`?"),
+        ({"learning_rate.x": 1}, "`train.learning_rate` is {'x': 1}"),
+        ({"set_likelihood": "perhaps"}, "`train.set_likelihood` is 'perhaps'"),
+    ],
+)
+def test_wrong_keys_and_values_are_refused_before_the_first_stage(stage_1_fails, given, reason):
+    with pytest.raises(UserError, match=re.escape(reason)):
+        fine_tune("list.tsv", **given)
