@@ -22,7 +22,7 @@ from emojisummary.processes import is_main, is_sharded, number, only_main_prints
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
 from emojisummary.training.backends import choose
-from emojisummary.training.rows import training_rows
+from emojisummary.training.rows import decisive, training_rows
 from emojisummary.validation import split
 
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "trl", "peft", "bitsandbytes", "unsloth")
@@ -39,7 +39,7 @@ def main(settings):
     if not validation:
         raise UserError(f"{files[1]} has no text of the part `dev`: the best checkpoint is chosen by them.")
     check(settings, task)
-    made_from = fingerprint(files, settings.own())
+    made_from = fingerprint(files, decisive(settings))
     if is_stamped(model / "student.yaml", made_from):
         print(f"{model}: up to date")
         afterwards(settings, model, rows, validation, made_from)

@@ -4,6 +4,7 @@ import re
 import signal
 import time
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,8 +16,9 @@ from emojisummary.tasks import TASKS
 from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import Progress
 from emojisummary.training.labels import IGNORED, check, check_emoji, lessons_of, pieces_of, shown, to_dataset
+from emojisummary.training.rows import decisive
 from emojisummary.training.tiny import build_tiny
-from emojisummary.training.watch import StopsOnCtrlC, disk_need, duration, memory_explained, rehearse_saving
+from emojisummary.training.watch import StopsOnCtrlC, disk_need, duration, memory_explained, rehearse_saving, run_what_fits
 from tests.tiny_base import EMOJI, ROWS, VALIDATION, settings, train
 
 LESSONS = lessons_of(ROWS, TASKS["summary"])
@@ -176,3 +178,67 @@ def test_memory_that_runs_out_behind_the_first_step_ends_the_training(tmp_path, 
     monkeypatch.setattr(EmojiTrainer, "training_step", second_fails)
     with pytest.raises(UserError, match="--per_device_train_batch_size 4 --gradient_accumulation_steps 2"):
         train(tmp_path, "--per_device_train_batch_size", "8")
+
+
+def test_memory_that_runs_out_late_runs_out_once(tmp_path, monkeypatch, capsys):
+    """The same command goes on from the checkpoint, in smaller batches."""
+    from emojisummary.training.llm import EmojiTrainer
+
+    step, rows = EmojiTrainer.training_step, []
+
+    def late(trainer, model, inputs, *args):
+        rows.append(len(inputs["input_ids"]))
+        if trainer.state.global_step == 2 and rows[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return step(trainer, model, inputs, *args)
+
+    monkeypatch.setattr(EmojiTrainer, "training_step", late)
+    flags = ("--per_device_train_batch_size", "6", "--num_train_epochs", "1", "--evaluations", "4")
+    with pytest.raises(UserError, match="--per_device_train_batch_size 3 --gradient_accumulation_steps 2"):
+        train(tmp_path, *flags, rows=ROWS[:24])
+    train(tmp_path, *flags, rows=ROWS[:24])
+    assert "going on from" in capsys.readouterr().out
+    assert rows == [6, 6, 6, 3, 3, 3, 3]
+
+
+class Machine:
+    """A trainer on a machine with room for two rows at once, which counts what it's asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def make(self, fitting):
+        self.asked.append((fitting.per_device_train_batch_size, fitting.gradient_accumulation_steps))
+        return self
+
+    def add_callback(self, callback):
+        pass
+
+    def run(self, _):
+        if self.asked[-1][0] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+@pytest.mark.parametrize(("again", "then"), [((8, 1), (2, 4)), ((4, 2), (2, 4)), ((1, 8), (1, 8))])
+def test_the_batch_that_fits_is_remembered(tmp_path, again, then):
+    machine = Machine()
+    for rows, steps in ((8, 1), again):
+        batches = SimpleNamespace(per_device_train_batch_size=rows, gradient_accumulation_steps=steps)
+        run_what_fits(machine.make, machine.run, batches, tmp_path)
+    assert machine.asked == [(8, 1), (4, 2), (2, 4), then]
+
+
+def test_a_single_row_that_does_not_fit_asks_for_other_rows_in_no_update():
+    with pytest.raises(UserError) as error, memory_explained(settings("--per_device_train_batch_size", "1")):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    assert "batch_size" not in str(error.value)
+    assert "--max_length 50" in str(error.value)
+
+
+def test_checkpoints_stand_for_any_split_of_an_update():
+    def batches(rows, steps, *flags):
+        split = ("--per_device_train_batch_size", rows, "--gradient_accumulation_steps", steps)
+        return decisive(settings(*split, *flags))
+
+    assert batches("8", "1") == batches("4", "2") == batches("1", "8") != batches("4", "1")
+    assert batches("8", "1", "--student", "retriever") != batches("4", "2", "--student", "retriever")

@@ -1,4 +1,5 @@
-"""Training rows: the usable ones of training_data.csv, or of any CSV of one's own with `text` and `answer`."""
+"""Training rows: the usable ones of training_data.csv, or of any CSV of one's own with `text` and `answer`; and which settings
+decide what is learned from them."""
 
 from collections import Counter
 
@@ -22,3 +23,13 @@ def training_rows(rows: list[Row], task: Task, emoji_of: Lookup) -> tuple[list[R
     if not usable:
         raise UserError(f"None of {len(rows):,} training rows has a text and an answer of the emoji table.")
     return usable, problems
+
+
+def decisive(settings) -> dict:
+    """The settings that decide what is learned. For a language model it's the rows in an update, not how many of them are in
+    memory at once: with fewer, the same training goes on."""
+    own = settings.own()
+    if settings.student == "llm":
+        in_update = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+        own |= {"per_device_train_batch_size": in_update, "gradient_accumulation_steps": 1}
+    return own

@@ -13,14 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from itertools import islice
 from pathlib import Path
 
 import torch
 from transformers import TrainerCallback
 
+from emojisummary.artifacts import write_text
 from emojisummary.processes import is_sharded, number
 from emojisummary.stage import UserError
 
+AT_ONCE = "rows_at_once"  # a file beside the checkpoints: the most rows in a batch, once more of them didn't fit
 MEASURED = 3  # steps; the first of them has the longest rows, and so the highest memory
 OPTIMIZER_STATE = 8  # bytes a trained weight that a checkpoint holds beside it: AdamW's two moments
 
@@ -134,20 +137,29 @@ class StopsOnCtrlC(TrainerCallback):
 def run_what_fits(make_trainer: Callable, run: Callable, settings, folder: Path):
     """Makes a trainer by the settings, runs it, and returns it.
 
-    Where memory runs out before the first step is done, the next trainer gets smaller batches, and more of them for an update:
-    the same training, a little slower. Raises what `run` raises, where that's not it or batches are as small as can be, and in
-    several processes: while one of them starts again, the others would wait for it in the middle of a step.
+    Where memory runs out in the first step, the next trainer gets smaller batches, and more of them for an update: the same
+    training, a little slower. Behind the first step that would lose what was learned since the last checkpoint without a word,
+    so there it's a UserError; and in several processes: while one of them starts again, the others would wait for it in the
+    middle of a step. What is left to try is kept in the folder: behind a checkpoint, the longest rows may come late.
     """
-    for fitting in smaller_batches(settings):
-        first_steps, rows = FirstSteps(folder, fitting), fitting.per_device_train_batch_size
-        trainer = make_trainer(fitting)
-        trainer.add_callback(first_steps)
-        try:
-            run(trainer)
-            break
-        except RuntimeError as error:
-            if not is_out_of_memory(error) or len(first_steps.starts) > 1 or rows == 1 or number() > 1:
-                raise
+    kept = folder / AT_ONCE
+    most = int(kept.read_text()) if kept.exists() else settings.per_device_train_batch_size
+    sizes = [size for size in smaller_batches(settings) if size.per_device_train_batch_size <= most]
+    for fitting, smaller in zip(sizes, [*sizes[1:], None], strict=True):
+        first_steps = FirstSteps(folder, fitting)
+        with memory_explained(fitting):
+            trainer = make_trainer(fitting)
+            trainer.add_callback(first_steps)
+            try:
+                run(trainer)
+                break
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or smaller is None or number() > 1:
+                    raise
+                write_text(kept, str(smaller.per_device_train_batch_size))
+                if len(first_steps.starts) > 1:
+                    raise
+        rows = fitting.per_device_train_batch_size
         print(f"Memory ran out with {rows} rows at once: now fewer of them, and more often before an update.")
         trainer = None
         gc.collect()
@@ -185,10 +197,13 @@ def memory_explained(settings):
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        batch, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
-        smaller = f"--per_device_train_batch_size {max(batch // 2, 1)} --gradient_accumulation_steps {steps * 2}"
+        fewer = next(islice(smaller_batches(settings), 1, None), None)
+        smaller = fewer and (
+            f"--per_device_train_batch_size {fewer.per_device_train_batch_size} --gradient_accumulation_steps "
+            f"{fewer.gradient_accumulation_steps} (the same training, a little slower), "
+        )
         weights = "a smaller --base" if settings.load_in_4bit else "--load_in_4bit with --r 32"
         raise UserError(
-            f"Memory ran out ({str(error).splitlines()[0]}). In the order of what it costs: {smaller} (the same training, a "
-            f"little slower), --max_length {settings.max_length // 2} (longer texts are cut), {weights}."
+            f"Memory ran out ({str(error).splitlines()[0]}). In the order of what it costs: {smaller or ''}"
+            f"--max_length {settings.max_length // 2} (longer texts are cut), {weights}."
         ) from None
