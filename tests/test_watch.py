@@ -77,10 +77,37 @@ def test_an_emoji_that_the_tokenizer_loses_is_refused(student):
     check_emoji(EMOJI, student)
 
 
-def test_beams_find_what_the_whole_tree_finds(student):
-    plain = PlainLanguageModel("plain", student.model, student.tokenizer, student.task, EMOJI, 100)
-    texts = [row["text"] for row in VALIDATION]
-    assert torch.allclose(plain.probabilities(texts), student.probabilities(texts), atol=1e-5)
+@pytest.fixture(scope="module", params=["in tokens", "in bytes"])
+def twins(request, student):
+    """A model, and the same one as Unsloth has it: asked for the token behind whole sequences, and for nothing else."""
+    if request.param == "in bytes":
+        set_seed(2)
+        model, tokenizer = build_tiny(settings(), [(chat, "") for chat, _ in LESSONS], [])
+        student = LanguageModel("random", model.eval(), tokenizer, TASKS["summary"], EMOJI, max_length=100)
+
+    class Plain:
+        device = student.model.device
+
+        def __call__(self, *, input_ids, logits_to_keep):
+            return student.model(input_ids=input_ids, logits_to_keep=logits_to_keep, use_cache=False)
+
+    return student, PlainLanguageModel("plain", Plain(), student.tokenizer, student.task, EMOJI, 100)
+
+
+TEXTS = [row["text"] for row in VALIDATION]
+
+
+def test_beams_find_what_the_whole_tree_finds(twins):
+    student, plain = twins
+    assert torch.allclose(plain.probabilities(TEXTS), student.probabilities(TEXTS), atol=1e-5)
+    some = ["🏳️", "☔"]
+    assert torch.allclose(plain.restrict(some).probabilities(TEXTS), student.restrict(some).probabilities(TEXTS), atol=1e-5)
+
+
+@pytest.mark.parametrize(("least", "most"), [(2, 4), (4, 4)])
+def test_beams_combine_as_the_whole_tree_does(twins, least, most):
+    student, plain = twins
+    assert plain.combine(TEXTS, least, most) == student.combine(TEXTS, least, most)
 
 
 def test_memory_that_runs_out_names_three_settings():
