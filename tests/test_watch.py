@@ -1,5 +1,7 @@
 """What looks after a long training, and what is learned."""
 
+import contextlib
+import json
 import re
 import signal
 import time
@@ -14,7 +16,7 @@ from emojisummary.models.llm import LanguageModel
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.training.beam import PlainLanguageModel
-from emojisummary.training.common import Progress
+from emojisummary.training.common import Progress, is_over
 from emojisummary.training.labels import IGNORED, check, check_emoji, lessons_of, pieces_of, shown, to_dataset
 from emojisummary.training.rows import decisive
 from emojisummary.training.tiny import build_tiny
@@ -269,3 +271,81 @@ def test_checkpoints_stand_for_any_split_of_an_update():
 
     assert batches("8", "1") == batches("4", "2") == batches("1", "8") != batches("4", "1")
     assert batches("8", "1", "--student", "retriever") != batches("4", "2", "--student", "retriever")
+
+
+EARLY = (
+    "--early_stopping_patience",
+    "3",
+    "--evaluations",
+    "7",
+    "--num_train_epochs",
+    "7",
+    "--per_device_train_batch_size",
+    "8",
+)
+
+
+@pytest.fixture
+def standstill(monkeypatch):
+    """Trains on 24 rows, three steps a pass, and never gets better: the steps that were done, and the weights."""
+    from emojisummary.training import llm
+
+    monkeypatch.setattr(llm, "measured", lambda *_: {"accuracy@1": 0.5})
+    step, steps = llm.EmojiTrainer.training_step, []
+
+    def run(folder, interrupt_at=None, interrupt=None):
+        def watched(trainer, *args):
+            steps.append(trainer.state.global_step + 1)
+            if steps[-1] == interrupt_at:
+                interrupt()
+            return step(trainer, *args)
+
+        steps.clear()
+        monkeypatch.setattr(llm.EmojiTrainer, "training_step", watched)
+        with contextlib.suppress(KeyboardInterrupt):
+            train(folder, *EARLY, rows=ROWS[:24])
+        weights = folder / "model" / "model.safetensors"
+        return steps[:], weights.read_bytes() if weights.exists() else None
+
+    return run
+
+
+def kill():
+    raise KeyboardInterrupt
+
+
+def ctrl_c():
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_training_has_no_more_patience(tmp_path, standstill):
+    """The first measurement, at step 3, is the best one; that at step 12 is the third without a better one."""
+    steps, weights = standstill(tmp_path / "whole")
+    assert steps == list(range(1, 13))
+    assert standstill(tmp_path / "killed", 10, kill) == (list(range(1, 11)), None)
+    assert standstill(tmp_path / "killed") == ([10, 11, 12], weights)
+    assert standstill(tmp_path / "stopped", 10, ctrl_c) == (list(range(1, 11)), None)
+    assert standstill(tmp_path / "stopped") == ([11, 12], weights)
+
+
+def test_a_training_that_was_over_is_not_gone_on_with(tmp_path, standstill):
+    """Stopped behind its last step. The best checkpoint is found where the run has been moved to."""
+    standstill(tmp_path / "here", 12, ctrl_c)
+    model = (tmp_path / "here").rename(tmp_path / "there") / "model"
+    weights = (model / "checkpoints" / "checkpoint-12" / "model.safetensors").read_bytes()
+    assert standstill(tmp_path / "there") == ([], weights)
+    state = json.loads((model / "trainer_state.json").read_text())
+    assert (state["global_step"], state["max_steps"]) == (12, 21)
+
+
+def test_all_steps_or_all_patience_is_an_end():
+    def over(measured, step=5, patience=2, **args):
+        log = [{"step": step, "eval_loss": value} for step, value in enumerate(measured)]
+        args = SimpleNamespace(metric_for_best_model="eval_loss", greater_is_better=False)
+        return is_over(args, TrainerState(global_step=step, max_steps=9, log_history=[{"step": 1, "loss": 1}, *log]), patience)
+
+    assert not over([])
+    assert not over([0.1, 0.9, 0.8, 0.8]), "the untrained model isn't one of them"
+    assert over([0.1, 0.8, 0.9, 0.8])
+    assert not over([0.1, 0.8, 0.9, 0.8], patience=None)
+    assert over([0.1, 0.9, 0.8, 0.7], step=9, patience=None)

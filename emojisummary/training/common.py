@@ -7,10 +7,10 @@ from math import ceil
 from pathlib import Path
 
 import torch
-from transformers.trainer_callback import EarlyStoppingCallback, ProgressCallback
+from transformers.trainer_callback import ProgressCallback, TrainerCallback, TrainerState
 
 from emojisummary.artifacts import Row, is_stamped, stamp
-from emojisummary.processes import is_main, number
+from emojisummary.processes import is_main, is_sharded, number
 from emojisummary.training.watch import StopsOnCtrlC
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
@@ -60,21 +60,33 @@ def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> 
     }
 
 
-def early_stopping(settings) -> list[EarlyStoppingCallback]:
-    """The trainer's callback that ends a training which gets no better, if the settings want one."""
-    patience = settings.early_stopping_patience
-    return [EarlyStoppingCallback(patience)] if patience else []
-
-
-def run_trainer(trainer, resume: Path | None, state: Path) -> None:
+def run_trainer(trainer, resume: Path | None, state: Path, patience: int | None) -> None:
     """Trains to the end, from a checkpoint where there is one; the model then is that of the best checkpoint.
 
-    Which checkpoint that is, and all that was logged, is left in `state`, a trainer_state.json.
+    The end also comes behind `patience` measurements without a better one. Which checkpoint is the best one, and all that was
+    logged, is left in `state`, a trainer_state.json.
     """
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(Progress)
+    trainer.add_callback(EarlyStopping(patience))
     if resume:
         print(f"going on from {resume}")
+    before = TrainerState.load_from_json(str(resume / "trainer_state.json")) if resume else None
+    if before and is_over(trainer.args, before, patience) and not is_sharded():  # with FSDP, only train can load weights
+        trainer.state = before
+        trainer._load_from_checkpoint(str(resume.parent / Path(before.best_model_checkpoint).name))
+    else:
+        train_on(trainer, resume)
+    last = by_step(Path(trainer.args.output_dir))[-1]
+    if prefers_last(trainer.state.log_history, len(trainer.eval_dataset), trainer.args.metric_for_best_model):
+        trainer._load_from_checkpoint(str(last))  # both trainers have loaded the one with the highest accuracy so
+        trainer.state.best_model_checkpoint = str(last)
+        trainer.state.best_global_step = trainer.state.global_step
+    if is_main():
+        trainer.state.save_to_json(str(state))
+
+
+def train_on(trainer, resume: Path | None) -> None:
     stops = StopsOnCtrlC()
     if number() == 1:  # several processes would stop behind different steps: they stop at once
         trainer.add_callback(stops)
@@ -84,13 +96,31 @@ def run_trainer(trainer, resume: Path | None, state: Path) -> None:
         stops.restore()
     if stops.asked:
         raise KeyboardInterrupt
-    last = by_step(Path(trainer.args.output_dir))[-1]
-    if prefers_last(trainer.state.log_history, len(trainer.eval_dataset), trainer.args.metric_for_best_model):
-        trainer._load_from_checkpoint(str(last))  # both trainers have loaded the one with the highest accuracy so
-        trainer.state.best_model_checkpoint = str(last)
-        trainer.state.best_global_step = trainer.state.global_step
-    if is_main():
-        trainer.state.save_to_json(str(state))
+
+
+def is_over(args, state: TrainerState, patience: int | None) -> bool:
+    """Whether nothing is left to train: no step, or no patience.
+
+    By the log alone, so that a training which was killed ends where it would have ended. The measurement before the first step
+    doesn't count.
+    """
+    metric = args.metric_for_best_model
+    measured = [entry[metric] for entry in state.log_history if metric in entry and entry["step"]]
+    if measured and patience:
+        best = max(measured) if args.greater_is_better else min(measured)
+        if len(measured) - 1 - measured.index(best) >= patience:
+            return True
+    return state.global_step >= state.max_steps
+
+
+class EarlyStopping(TrainerCallback):
+    """Ends a training which gets no better."""
+
+    def __init__(self, patience: int | None):
+        self.patience = patience
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        control.should_training_stop = control.should_training_stop or is_over(args, state, self.patience)
 
 
 def prefers_last(log: list[dict], rows: int, metric: str = "eval_accuracy@1") -> bool:

@@ -20,7 +20,7 @@ from emojisummary.processes import is_main, is_sharded, state
 from emojisummary.stage import UserError
 from emojisummary.training.bases import absolute, load_base, without_half_precision
 from emojisummary.training.beam import PlainLanguageModel
-from emojisummary.training.common import early_stopping, mean_scores, newest_checkpoint, run_trainer, trainer_arguments
+from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
 from emojisummary.training.labels import IGNORED, Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
 from emojisummary.training.set_likelihood import Answers, set_loss, with_others
@@ -117,7 +117,7 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
     with memory_explained(settings):
         trainer = run_what_fits(
             lambda fitting: make_trainer(student, learned, validation, fitting, checkpoints, backend),
-            lambda trainer: run_trainer(trainer, resume, folder / "trainer_state.json"),
+            lambda trainer: run_trainer(trainer, resume, folder / "trainer_state.json", settings.early_stopping_patience),
             settings,
             checkpoints,
         )
@@ -166,7 +166,6 @@ def make_trainer(student, learned: Dataset, validation: list[Row], settings, fol
         train_dataset=learned,
         eval_dataset=to_dataset(gold, student),
         processing_class=student.tokenizer,
-        callbacks=early_stopping(settings),
         student=student,
         validation=validation,
     )
