@@ -14,6 +14,7 @@ from emojisummary.training.common import newest_checkpoint, prefers_last
 from emojisummary.training.halfway import UpperLayers
 from emojisummary.training.retriever import NO_LABEL, AcceptedAnswers, Cards, SortedBatches, learn_cards
 from tests.conftest import make_world
+from tests.tiny_base import EMOJI, ROWS, SMALL, VALIDATION
 
 
 class Logits(torch.nn.Module):
@@ -111,6 +112,39 @@ def test_batches_hold_every_row_once_and_texts_of_like_length():
 @pytest.mark.parametrize(("measured", "expected"), [((0.2, 0.5, 0.49), True), ((0.2, 0.5, 0.4), False), ((0.3, 0.4), True)])
 def test_the_last_checkpoint_is_taken_unless_it_is_clearly_worse(measured, expected):
     assert prefers_last([{"eval_accuracy@1": accuracy} for accuracy in measured], rows=500) == expected
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """Arguments as a machine with two GPUs makes them, and the trainers that are built with them."""
+    from emojisummary.training import llm, retriever
+
+    def on_two(kind):
+        class OnTwo(kind):
+            def __post_init__(self):
+                super().__post_init__()
+                self._n_gpu = 2
+
+        return OnTwo
+
+    for module, name in ((llm, "SFTConfig"), (retriever, "SentenceTransformerTrainingArguments")):
+        monkeypatch.setattr(module, name, on_two(getattr(module, name)))
+        monkeypatch.setattr(module, "run_trainer", lambda trainer, *_: built.append(trainer))
+    built = []
+    return built
+
+
+def test_one_process_trains_on_one_gpu(two_gpus, tmp_path):
+    from emojisummary.settings import read_settings
+    from emojisummary.tasks import TASKS
+    from emojisummary.training import llm, retriever
+
+    facts = {"name": "dog", "category": "", "subcategory": "", "keywords": ["dog"], "version": "1"}
+    table = {emoji: facts | {"rank": rank} for rank, emoji in enumerate(EMOJI, start=1)}
+    for train, student in ((llm.train, "llm"), (retriever.train, "retriever")):
+        flags = ["--student", student, *SMALL, "--per_device_train_batch_size", "4", "--cards_epochs", "0"]
+        train(ROWS, VALIDATION, table, TASKS["summary"], read_settings("train", flags), tmp_path / student / "model", "test")
+    assert [(trainer.args.n_gpu, trainer._train_batch_size) for trainer in two_gpus] == [(1, 4), (1, 4)]
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):

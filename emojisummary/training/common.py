@@ -60,6 +60,13 @@ def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> 
     }
 
 
+def on_one_gpu(args):
+    """The trainer's arguments, for one GPU a process. Where a single process sees several, transformers would take a batch for
+    each of them: another training, with fewer steps than its arguments were made for."""
+    args._n_gpu = min(args.n_gpu, 1)
+    return args
+
+
 def run_trainer(trainer, resume: Path | None, state: Path, patience: int | None) -> None:
     """Trains to the end, from a checkpoint where there is one; the model then is that of the best checkpoint.
 

@@ -20,7 +20,7 @@ from emojisummary.processes import is_main, is_sharded, state
 from emojisummary.stage import UserError
 from emojisummary.training.bases import absolute, load_base, without_half_precision
 from emojisummary.training.beam import PlainLanguageModel
-from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
+from emojisummary.training.common import mean_scores, newest_checkpoint, on_one_gpu, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
 from emojisummary.training.labels import IGNORED, Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
 from emojisummary.training.set_likelihood import Answers, set_loss, with_others
@@ -155,14 +155,15 @@ def make_trainer(student, learned: Dataset, validation: list[Row], settings, fol
     task = student.task
     gold = [(task.chat(row["text"]), task.accepted(row)[0]) for row in validation]
     checkpointing = {} if backend == "unsloth" else {"gradient_checkpointing": torch.cuda.is_available()}
+    args = SFTConfig(
+        **trainer_arguments(settings, folder, len(learned), judged_by(task)),
+        **checkpointing,  # Unsloth has its own
+        max_length=None,  # rows are cut where they are made
+        remove_unused_columns=not settings.set_likelihood,
+    )
     trainer = EmojiTrainer(
         model=student.model,
-        args=SFTConfig(
-            **trainer_arguments(settings, folder, len(learned), judged_by(task)),
-            **checkpointing,  # Unsloth has its own
-            max_length=None,  # rows are cut where they are made
-            remove_unused_columns=not settings.set_likelihood,
-        ),
+        args=on_one_gpu(args),
         train_dataset=learned,
         eval_dataset=to_dataset(gold, student),
         processing_class=student.tokenizer,

@@ -24,7 +24,7 @@ from emojisummary.emojis import Lookup, by_rank
 from emojisummary.models.encoder import Encoder, bulk_dtype, encoder_folder
 from emojisummary.models.linear import Linear
 from emojisummary.models.retriever import Retriever, card, speller
-from emojisummary.training.common import mean_scores, newest_checkpoint, run_trainer, trainer_arguments
+from emojisummary.training.common import mean_scores, newest_checkpoint, on_one_gpu, run_trainer, trainer_arguments
 from emojisummary.training.halfway import UpperLayers, load_module
 
 NO_LABEL = -1
@@ -128,14 +128,15 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     vectors = model[0].remember([*learned["text"], *(row["text"] for row in validation)])
     if not resume:
         learn_cards(model[-1], vectors[: len(learned)], learned, settings)
+    args = SentenceTransformerTrainingArguments(
+        **trainer_arguments(settings, folder / "checkpoints", len(rows), task.in_training) | bf16_on_cpu(),
+        learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
+        batch_sampler=SortedBatches,
+        eval_on_start=not resume,
+    )
     trainer = SentenceTransformerTrainer(
         model=model,
-        args=SentenceTransformerTrainingArguments(
-            **trainer_arguments(settings, folder / "checkpoints", len(rows), task.in_training) | bf16_on_cpu(),
-            learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
-            batch_sampler=SortedBatches,
-            eval_on_start=not resume,
-        ),
+        args=on_one_gpu(args),
         train_dataset=learned,
         eval_dataset=to_dataset(validation, task.accepted, emoji_of, index),
         loss=AcceptedAnswers(model, settings.also_weight),
