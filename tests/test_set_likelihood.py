@@ -9,7 +9,7 @@ from emojisummary.models.llm import LanguageModel
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.training.labels import IGNORED, lessons_of, to_dataset
-from emojisummary.training.llm import make_trainer
+from emojisummary.training.llm import LengthGrouped, make_trainer
 from emojisummary.training.set_likelihood import with_others
 from emojisummary.training.tiny import build_tiny
 from tests.tiny_base import EMOJI, ROWS, VALIDATION, settings, train
@@ -78,6 +78,25 @@ def test_validation_keeps_to_the_first_answer(trainer_of):
     ordinary = trainer_of(SEVERAL)
     expected = ordinary.evaluate()["eval_loss"]
     assert trainer_of(SEVERAL, "--set_likelihood").evaluate()["eval_loss"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("steps", ["1", "2"])
+def test_the_largest_batch_comes_first(trainer_of, steps):
+    """In sets a short text with many answers takes more memory than a long one with a single answer."""
+    rows = [row | {"text": row["text"] + " on and on" * (place % 5)} for place, row in enumerate(ROWS * 3)]
+    for place, row in enumerate(rows):
+        row["also"] = " ".join(EMOJI[: place * 5 % 7])
+    flags = ("--per_device_train_batch_size", "4", "--gradient_accumulation_steps", steps)
+    trainer = trainer_of(rows, "--set_likelihood", *flags)
+    sizes = [batch["input_ids"].numel() for batch in trainer.get_train_dataloader()]
+    assert sizes[0] == max(sizes) > sizes[-1]
+
+
+def test_the_longest_row_comes_first_and_each_once(trainer_of):
+    trainer = trainer_of(ROWS)
+    order, lengths = list(LengthGrouped(trainer)), list(map(len, trainer.train_dataset["input_ids"]))
+    assert sorted(order) == list(range(len(ROWS)))
+    assert lengths[order[0]] == max(lengths)
 
 
 def test_a_training_with_sets_goes_the_whole_way(tmp_path):

@@ -15,12 +15,21 @@ from transformers import TrainerControl, TrainerState, set_seed
 from emojisummary.models.llm import LanguageModel
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
+from emojisummary.training import llm
 from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import Progress, is_over
 from emojisummary.training.labels import IGNORED, check, check_emoji, lessons_of, pieces_of, shown, to_dataset
 from emojisummary.training.rows import decisive
 from emojisummary.training.tiny import build_tiny
-from emojisummary.training.watch import StopsOnCtrlC, disk_need, duration, memory_explained, rehearse_saving, run_what_fits
+from emojisummary.training.watch import (
+    MEASURED,
+    StopsOnCtrlC,
+    disk_need,
+    duration,
+    memory_explained,
+    rehearse_saving,
+    run_what_fits,
+)
 from tests.tiny_base import EMOJI, ROWS, VALIDATION, settings, train
 
 LESSONS = lessons_of(ROWS, TASKS["summary"])
@@ -230,6 +239,40 @@ def test_memory_that_runs_out_late_runs_out_once(tmp_path, monkeypatch, capsys):
     assert rows == [6, 6, 6, 3, 3, 3, 3]
 
 
+def test_memory_for_a_measurement_is_tried_behind_the_first_steps(tmp_path, monkeypatch):
+    """Hours later, all that was learned until then would be lost."""
+    from emojisummary.training.llm import EmojiTrainer
+
+    step, steps, texts = EmojiTrainer.training_step, [], []
+
+    def counted(trainer, *args):
+        steps.append(trainer.state.global_step)
+        return step(trainer, *args)
+
+    def does_not_fit(student, asked):
+        assert not student.model.training
+        texts.extend(asked)
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(EmojiTrainer, "training_step", counted)
+    monkeypatch.setattr(LanguageModel, "probabilities", does_not_fit)
+    with pytest.raises(UserError, match="Memory ran out"):
+        train(tmp_path, "--per_device_train_batch_size", "8", "--evaluations", "1")
+    assert len(steps) == MEASURED
+    assert sorted(texts) == sorted(TEXTS)
+
+
+def test_what_is_tried_are_the_longest_texts(student, monkeypatch):
+    validation = [{"text": "a " * (number * 7 % 30)} for number in range(30)]
+    asked = []
+    monkeypatch.setattr(LanguageModel, "probabilities", lambda student, texts: asked.append(texts) or torch.ones(len(texts), 8))
+    monkeypatch.setattr(llm, "PROMPT_TOKENS", 3 * len(student.prompts(["a " * 29])[0]))
+    llm.rehearse_measuring(student, validation)
+    plain = PlainLanguageModel("plain", student.model, student.tokenizer, student.task, EMOJI, 100)
+    llm.rehearse_measuring(plain, validation)
+    assert asked == [["a " * 29, "a " * 28, "a " * 27], ["a " * 29]]
+
+
 class Machine:
     """A trainer on a machine with room for two rows at once, which counts what it's asked for."""
 
@@ -253,7 +296,7 @@ def test_the_batch_that_fits_is_remembered(tmp_path, again, then):
     machine = Machine()
     for rows, steps in ((8, 1), again):
         batches = SimpleNamespace(per_device_train_batch_size=rows, gradient_accumulation_steps=steps)
-        run_what_fits(machine.make, machine.run, batches, tmp_path)
+        run_what_fits(machine.make, machine.run, None, batches, tmp_path)
     assert machine.asked == [(8, 1), (4, 2), (2, 4), then]
 
 
@@ -288,8 +331,6 @@ EARLY = (
 @pytest.fixture
 def standstill(monkeypatch):
     """Trains on 24 rows, three steps a pass, and never gets better: the steps that were done, and the weights."""
-    from emojisummary.training import llm
-
     monkeypatch.setattr(llm, "measured", lambda *_: {"accuracy@1": 0.5})
     step, steps = llm.EmojiTrainer.training_step, []
 

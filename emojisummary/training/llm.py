@@ -4,6 +4,7 @@
 proves the whole path on a CPU. Unsloth, where it's the back end, must have been imported before this (backends.choose).
 """
 
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -17,13 +18,14 @@ from trl.trainer import sft_trainer
 from emojisummary.artifacts import Row, write_yaml
 from emojisummary.models.llm import LanguageModel
 from emojisummary.processes import is_main, is_sharded, state
+from emojisummary.scoring import PROMPT_TOKENS
 from emojisummary.stage import UserError
 from emojisummary.training.bases import absolute, load_base, without_half_precision
 from emojisummary.training.beam import PlainLanguageModel
 from emojisummary.training.common import mean_scores, newest_checkpoint, on_one_gpu, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
 from emojisummary.training.labels import IGNORED, Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
-from emojisummary.training.set_likelihood import Answers, set_loss, with_others
+from emojisummary.training.set_likelihood import Answers, set_loss, shape, with_others
 from emojisummary.training.watch import memory_explained, run_what_fits
 
 # trl computes logits for the learned tokens alone, so many at a time: a batch of ours has some 50, and 256 would be filled up
@@ -32,7 +34,7 @@ sft_trainer._CHUNKED_LM_HEAD_CHUNK_SIZE = 64
 
 
 class LengthGrouped(LengthGroupedSampler):
-    """The longest row comes first: memory runs out at once or never. Then those of an update are of like length.
+    """The largest update comes first: if memory runs out, it does so early. The rows of an update are of like size.
 
     Seed and epoch alone decide the order, so that all processes have the same one: each then takes its part of every update.
     """
@@ -40,13 +42,24 @@ class LengthGrouped(LengthGroupedSampler):
     def __init__(self, trainer: SFTTrainer):
         args = trainer.args
         in_update = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        super().__init__(in_update, lengths=[len(ids) for ids in trainer.train_dataset["input_ids"]])
+        self.shapes = [shape(row) for row in trainer.train_dataset]
+        super().__init__(in_update, lengths=[sequences * tokens for sequences, tokens in self.shapes])
         self.trainer = trainer
 
     def __iter__(self):
         epoch = int(self.trainer.state.epoch or 0)
         self.generator = torch.Generator().manual_seed(self.trainer.args.data_seed + epoch)
-        return super().__iter__()
+        order = list(super().__iter__())
+        updates = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        whole = range(len(order) // self.batch_size)
+        largest = max(whole, key=lambda place: self.tokens(updates[place]), default=0)
+        updates[0], updates[largest] = updates[largest], updates[0]
+        return chain.from_iterable(updates)
+
+    def tokens(self, rows: list[int]) -> int:
+        """How many a batch of these rows has, padding included."""
+        sequences, tokens = zip(*(self.shapes[row] for row in rows), strict=True)
+        return sum(sequences) * max(tokens)
 
 
 class EmojiTrainer(SFTTrainer):
@@ -83,12 +96,29 @@ def measured(student: LanguageModel, validation: list[Row]) -> dict[str, float]:
     """
     if judged_by(student.task) is None:
         return {}
+    with state().split_between_processes([row["text"] for row in validation]) as texts:
+        given = asked(student, texts) if texts else []
+    return mean_scores(student.task, validation, gather_object(given))
+
+
+def rehearse_measuring(student: LanguageModel, validation: list[Row]) -> None:
+    """Asks for as many of the longest texts as a measurement asks for at once: they take the most memory."""
+    if judged_by(student.task) is None:
+        return
+    texts = [row["text"] for row in validation]
+    lengths = list(map(len, student.prompts(texts)))
+    longest_first = sorted(range(len(texts)), key=lengths.__getitem__, reverse=True)
+    at_once = 1 if isinstance(student, PlainLanguageModel) else max(PROMPT_TOKENS // max(lengths), 1)
+    asked(student, [texts[place] for place in longest_first[:at_once]])
+
+
+def asked(student: LanguageModel, texts: list[str]) -> list:
+    """The answers of a model that is being trained."""
     was_training = student.model.training
     student.model.eval()
-    with state().split_between_processes([row["text"] for row in validation]) as texts:
-        given = student.task.ask(student, texts) if texts else []
+    given = student.task.ask(student, texts)
     student.model.train(was_training)
-    return mean_scores(student.task, validation, gather_object(given))
+    return given
 
 
 def judged_by(task) -> str | None:
@@ -118,6 +148,7 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
         trainer = run_what_fits(
             lambda fitting: make_trainer(student, learned, validation, fitting, checkpoints, backend),
             lambda trainer: run_trainer(trainer, resume, folder / "trainer_state.json", settings.early_stopping_patience),
+            lambda: rehearse_measuring(student, validation),
             settings,
             checkpoints,
         )

@@ -57,6 +57,12 @@ def spelled_out(lesson: dict) -> list[dict]:
     return [first, *others]
 
 
+def shape(lesson: dict) -> tuple[int, int]:
+    """How many sequences a lesson has in a batch, and how many tokens the longest of them."""
+    lengths = [len(one["input_ids"]) for one in spelled_out(lesson)]
+    return len(lengths), max(lengths)
+
+
 def set_loss(model, batch: dict, answers: torch.Tensor, lesson: torch.Tensor) -> torch.Tensor:
     """The sum of the lessons' losses. Logits are computed only where some sequence has something to learn."""
     labels = answers[:, 1:]

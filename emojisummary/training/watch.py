@@ -29,11 +29,12 @@ OPTIMIZER_STATE = 8  # bytes a trained weight that a checkpoint holds beside it:
 
 
 class FirstSteps(TrainerCallback):
-    """Behind the first steps: how long the rest will take, the peak of memory, whether a saved model can be read back, and
-    whether the disk has room for the checkpoints. What could go wrong after hours goes wrong here."""
+    """Behind the first steps: how long the rest will take, whether memory holds what a measurement of accuracy takes (`measure`
+    asks for the most of it), the peak of memory, whether a saved model can be read back, and whether the disk has room for the
+    checkpoints. What could go wrong after hours goes wrong here."""
 
-    def __init__(self, folder: Path, settings):
-        self.folder, self.settings = folder, settings
+    def __init__(self, folder: Path, settings, measure: Callable):
+        self.folder, self.settings, self.measure = folder, settings, measure
         self.starts: list[float] = []
 
     def on_step_begin(self, args, state, control, **kwargs):
@@ -43,6 +44,7 @@ class FirstSteps(TrainerCallback):
         if len(self.starts) != MEASURED or not state.is_world_process_zero or is_sharded():  # FSDP: no process has it whole
             return
         seconds = (time.monotonic() - self.starts[1]) / (MEASURED - 1)  # the very first one warms up
+        self.measure()
         size = rehearse_saving(model, self.folder)
         need = disk_need(model, size, self.settings.save_total_limit)
         free = shutil.disk_usage(self.folder).free
@@ -134,8 +136,8 @@ class StopsOnCtrlC(TrainerCallback):
             signal.signal(signal.SIGINT, self.before)
 
 
-def run_what_fits(make_trainer: Callable, run: Callable, settings, folder: Path):
-    """Makes a trainer by the settings, runs it, and returns it.
+def run_what_fits(make_trainer: Callable, run: Callable, measure: Callable, settings, folder: Path):
+    """Makes a trainer by the settings, runs it, and returns it. `measure`: see FirstSteps.
 
     Where memory runs out in the first step, the next trainer gets smaller batches, and more of them for an update: the same
     training, a little slower. Behind the first step that would lose what was learned since the last checkpoint without a word,
@@ -146,7 +148,7 @@ def run_what_fits(make_trainer: Callable, run: Callable, settings, folder: Path)
     most = int(kept.read_text()) if kept.exists() else settings.per_device_train_batch_size
     sizes = [size for size in smaller_batches(settings) if size.per_device_train_batch_size <= most]
     for fitting, smaller in zip(sizes, [*sizes[1:], None], strict=True):
-        first_steps = FirstSteps(folder, fitting)
+        first_steps = FirstSteps(folder, fitting, measure)
         with memory_explained(fitting):
             trainer = make_trainer(fitting)
             trainer.add_callback(first_steps)
