@@ -5,6 +5,9 @@ in which the node sees the prompt, its ancestors and itself; all nodes of a dept
 but ruled out isn't looked into: its probability is divided evenly among its emoji. That concerns less than a millionth of the
 answers' probability: where it would be more, every node is read. So the best emoji is really the best, which a greedy or
 beam search over pieces of emoji easily misses.
+
+In layers with a window (Gemma 3, Mistral v0.1), a token sees only so many tokens back. All of them are kept, and the mask says
+how far each sees, by the distance of their positions: padding and nodes side by side take up no room in a window.
 """
 
 from collections.abc import Iterator
@@ -12,8 +15,11 @@ from itertools import groupby
 from math import inf, log
 
 import torch
+from transformers import DynamicCache
+from transformers.cache_utils import get_layer_types_and_kwargs
 
 from emojisummary.decoding import Trie
+from emojisummary.stage import UserError
 
 PROMPT_TOKENS = 8192  # in one batch, padding included
 LOGITS = 50_000_000  # numbers at once: 200 MB in float32
@@ -136,10 +142,11 @@ class Walk:
     """One way down the tree for a batch of prompts: a level at a time, only to the nodes that matter for each."""
 
     def __init__(self, model, prompts: list[list[int]], even):
-        self.model = model
-        self.cache, self.sees, self.logits = prefill(model, prompts)
+        self.model, self.windows = model, windows(model)
+        self.cache, self.sees, self.logits = prefill(model, prompts, min(self.windows.values()))
         device, count = self.logits.device, len(prompts)
         self.lengths = torch.tensor([[len(prompt)] for prompt in prompts], device=device)
+        self.positions = self.sees[:, 0].cumsum(dim=1) - 1  # of each token in the cache
         self.edges = even.repeat(count, 1)
         self.known = torch.zeros(self.edges.shape, dtype=torch.bool, device=device)
         self.reach = torch.zeros(count, 1, device=device)  # log-probability of getting to each node of the level
@@ -166,26 +173,53 @@ class Walk:
         above = self.slot.gather(1, level.parent[chosen])[..., None].expand(-1, -1, self.sees.shape[-1])
         itself = torch.eye(chosen.shape[1], dtype=torch.bool, device=chosen.device).expand(len(chosen), -1, -1)
         self.sees = torch.cat([self.sees.gather(1, above), itself], dim=-1)
+        position = self.lengths + level.depth - 1
+        self.positions = torch.cat([self.positions, position.expand(chosen.shape)], dim=-1)
         self.logits = self.model(
             input_ids=level.tokens[chosen],
-            attention_mask=bias(self.sees[:, None], self.model.dtype),
-            position_ids=(self.lengths + level.depth - 1).expand(chosen.shape),
+            attention_mask=self._mask(position),
+            position_ids=position.expand(chosen.shape),
             past_key_values=self.cache,
         ).logits
         places = torch.arange(chosen.shape[1], device=chosen.device).expand(chosen.shape)
         self.slot = torch.zeros(self.reach.shape, dtype=torch.long, device=chosen.device).scatter(1, chosen, places)
         self.read = torch.zeros(self.reach.shape, dtype=torch.bool, device=chosen.device).scatter(1, chosen, enough)
 
+    def _mask(self, position):
+        """What attention adds to the scores of nodes at a position, by the types of layers if there are several."""
+        distance = (position - self.positions)[:, None]
+        masks = {
+            kind: bias((self.sees & (distance < window))[:, None], self.model.dtype) for kind, window in self.windows.items()
+        }
+        return masks if len(masks) > 1 else next(iter(masks.values()))
 
-def prefill(model, prompts: list[list[int]]):
-    """Reads the prompts; what all of them begin with, once.
+
+def windows(model) -> dict[str, float]:
+    """How many tokens a token of the model sees, itself included, in the layers of each type.
+
+    Raises UserError for layers that are told by something else than a mask what they see: a tree would mix up its branches.
+    """
+    config = model.config.get_text_config()
+    sizes = {"full_attention": inf, "sliding_attention": getattr(config, "sliding_window", None) or inf}
+    types = sorted(set(get_layer_types_and_kwargs(config)[0]))
+    if other := [kind for kind in types if kind not in sizes]:
+        raise UserError(
+            f"This base model has layers of {', '.join(other)}: in these, emoji can't be scored. Take another base."
+        )
+    return {kind: sizes[kind] for kind in types}
+
+
+def prefill(model, prompts: list[list[int]], window: float = inf):
+    """Reads the prompts; what all of them begin with, once, unless some are longer than the window: the model counts the
+    padding behind a shared beginning in.
 
     Returns the cache, what a node below sees (prompts, 1, tokens), and the logits behind each prompt (prompts, 1, vocabulary).
     """
-    shared, cache = common_prefix(prompts) if len(prompts) > 1 else 0, None
+    cache = DynamicCache()  # it's told nothing of the model, and so it keeps what has left a window
+    shared = common_prefix(prompts) if len(prompts) > 1 and max(map(len, prompts)) <= window else 0
     if shared:
         start = torch.tensor([prompts[0][:shared]], device=model.device)
-        cache = model(input_ids=start, use_cache=True, logits_to_keep=1).past_key_values
+        model(input_ids=start, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache.batch_repeat_interleave(len(prompts))
     rest, mask = padded([prompt[shared:] for prompt in prompts], model.device)
     mask = torch.cat([torch.ones_like(mask[:, :1]).expand(-1, shared), mask], dim=1)
@@ -197,7 +231,7 @@ def prefill(model, prompts: list[list[int]]):
         use_cache=True,
         logits_to_keep=1,
     )
-    return read.past_key_values, mask.bool()[:, None], read.logits[:, -1:]
+    return cache, mask.bool()[:, None], read.logits[:, -1:]
 
 
 def padded(prompts: list[list[int]], device):

@@ -7,13 +7,26 @@ import random
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    Lfm2Config,
+    Lfm2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from emojisummary.chat import PLAIN_TEMPLATE, answer_ids, prompt_ids
 from emojisummary.decoding import Trie
 from emojisummary.emojis import read_tables
 from emojisummary.models.llm import LanguageModel, fit
 from emojisummary.scoring import NEGLIGIBLE
+from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.training.tiny import train_tokenizer
 from emojisummary.vocabulary import add_missing_emoji, missing_emoji
@@ -77,9 +90,11 @@ def word_piece():
     return fast
 
 
+SIZE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
 def llama(vocab_size):
-    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    return LlamaForCausalLM(LlamaConfig(vocab_size=vocab_size, max_position_embeddings=8192, **size)).eval()
+    return LlamaForCausalLM(LlamaConfig(vocab_size=vocab_size, max_position_embeddings=8192, **SIZE)).eval()
 
 
 def gpt2(vocab_size):
@@ -261,6 +276,40 @@ def test_gpt2_is_scored_like_llama():
     tokenizer.chat_template = PLAIN_TEMPLATE
     student = LanguageModel("gpt2", gpt2(len(tokenizer)), tokenizer, TASK, EMOJI[:50], max_length=200)
     assert torch.allclose(student.probabilities(["hello"])[0].log(), by_brute_force(student, "hello"), atol=1e-4)
+
+
+def mistral(vocab_size, window):
+    size = SIZE | {"num_key_value_heads": 2, "initializer_range": 0.2}
+    return MistralForCausalLM(MistralConfig(vocab_size=vocab_size, sliding_window=window, **size)).eval()
+
+
+def gemma3(vocab_size, window):
+    types = ["sliding_attention", "full_attention", "sliding_attention"]
+    size = SIZE | {"num_hidden_layers": len(types), "num_key_value_heads": 1, "head_dim": 8, "initializer_range": 0.2}
+    return Gemma3ForCausalLM(Gemma3TextConfig(vocab_size=vocab_size, sliding_window=window, layer_types=types, **size)).eval()
+
+
+@pytest.mark.parametrize("beyond", [-40, 0, 1, 3], ids=lambda beyond: f"window {beyond:+}")
+@pytest.mark.parametrize("make_model", [mistral, gemma3], ids=lambda make: make.__name__)
+def test_a_window_that_ends_in_the_prompt_or_the_tree_is_kept_to(make_model, beyond):
+    torch.manual_seed(0)
+    tokenizer = plain_bytes()
+    student = LanguageModel("window", None, tokenizer, TASK, EMOJI[:20], max_length=200)
+    prompts = student.prompts(TEXTS)
+    student.model = make_model(len(tokenizer), window=max(map(len, prompts)) + beyond)
+    expected = torch.stack([by_brute_force(student, text) for text in TEXTS])
+    for some in (prompts, prompts[:1]):
+        edges, _ = student.scorer._edges(some, 0)
+        assert torch.allclose(student.scorer._answers(edges).log_softmax(-1), expected[: len(some)], atol=1e-4)
+    student.model.config.sliding_window = 1000
+    assert not torch.allclose(by_brute_force(student, TEXTS[1]), expected[1], atol=1e-2), "the window makes no difference"
+
+
+def test_layers_that_a_mask_does_not_reach_are_refused():
+    model = Lfm2ForCausalLM(Lfm2Config(vocab_size=300, num_key_value_heads=2, layer_types=["conv", "full_attention"], **SIZE))
+    student = LanguageModel("conv", model.eval(), plain_bytes(), TASK, FEW, max_length=200)
+    with pytest.raises(UserError, match="layers of conv"):
+        student.probabilities(TEXTS)
 
 
 def test_an_emoji_that_begins_another_one_needs_the_end_token():
