@@ -31,12 +31,16 @@ def answer_ids(tokenizer, messages: Messages, answer: str) -> list[int]:
     return _to_the_end(tokenizer, _tokens(tokenizer, whole.removeprefix(prompt)))
 
 
-def short_answers(tokenizer, messages: Messages, answers: list[str]) -> list[list[int]]:
-    """answer_ids of many short answers, 1,902 emoji say, without rendering the chat for each of them."""
+def short_answers(tokenizer, messages: Messages, answers: list[str]) -> tuple[list[list[int]], list[int]]:
+    """answer_ids of many short answers, 1,902 emoji say, without rendering the chat for each of them; and apart from them the
+    tokens that all end with: the end of turn, which may be several (`<end_of_turn>`, a line break and `<eos>`)."""
     prompt = _render(tokenizer, messages, add_generation_prompt=True)
     whole = _render(tokenizer, [*messages, {"role": "assistant", "content": BLANK}])
     before, _, after = whole.removeprefix(prompt).partition(BLANK)
-    return [_to_the_end(tokenizer, ids) for ids in _tokens(tokenizer, [before + answer + after for answer in answers])]
+    begun, *said = _tokens(tokenizer, [before + BLANK, *(before + answer + after for answer in [BLANK, *answers])])
+    blank, *said = (_to_the_end(tokenizer, ids) for ids in said)
+    end = blank[len(begun) :]
+    return [ids[: -len(end)] if ids[-len(end) :] == end else ids[:-1] for ids in said], end
 
 
 def _to_the_end(tokenizer, ids: list[int]) -> list[int]:

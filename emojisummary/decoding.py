@@ -52,11 +52,14 @@ class Trie:
         return place == 0 or self.nodes[place].emoji is not None
 
     def edges(self) -> list[tuple[int, int]]:
-        """(inner node, token) of all edges, node by node in the order of `inner`."""
+        """(inner node, token) of all edges, node by node in the order of `inner`.
+
+        Where answers stand between spaces, a space may begin them and end them: that's one edge.
+        """
         return [
             (place, token)
             for place in self.inner
-            for token in [*self.nodes[place].children, *([self.end_token] if self.may_end(place) else [])]
+            for token in dict.fromkeys([*self.nodes[place].children, *([self.end_token] if self.may_end(place) else [])])
         ]
 
     def path(self, place: int) -> list[tuple[int, int]]:
@@ -99,5 +102,5 @@ class Trie:
 
     def read(self, tokens: list[int]) -> int:
         """The emoji that an answer's tokens stand for; the end token and what follows it doesn't count."""
-        before = tokens[: tokens.index(self.end_token)] if self.end_token in tokens else tokens
-        return self.nodes[self.walk(before)].emoji
+        reached = [place for n in range(len(tokens) + 1) if (place := self.walk(tokens[:n])) is not None]
+        return self.nodes[reached[-1]].emoji

@@ -58,6 +58,8 @@ def generate(
     """The tokens behind each prompt, without the end token and what pads the batch. A trie limits them to its sequences."""
     answers = [[] for _ in prompts]
     ends = end_tokens(model, tokenizer)
+    if trie and trie.end_token not in trie.nodes[0].children:
+        ends.append(trie.end_token)
     options = {"do_sample": False, "max_new_tokens": max_new_tokens, "eos_token_id": ends, "pad_token_id": ends[0]} | options
     config = GenerationConfig(**options)
     for batch in batches(prompts):

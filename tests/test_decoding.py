@@ -138,7 +138,7 @@ def by_brute_force(student, text, emoji=None):
     """The sum of each emoji's tokens' log-probabilities, with the end token where a longer emoji begins so; normalised."""
     spelled = student.spellings
     begun = {tuple(ids[:n]) for ids in spelled.values() for n in range(1, len(ids))}
-    end = [student.tokenizer.eos_token_id]
+    end = [student.end_token]
     answers = [spelled[e] + end * (tuple(spelled[e]) in begun) for e in emoji or student.emoji]
     return log_probabilities(student, student.prompts([text])[0], answers).log_softmax(-1).float()
 
@@ -220,7 +220,7 @@ def next_by_brute_force(student, text, given):
     """The likeliest next emoji: what begins with its tokens, less what goes on to a longer emoji; and how likely the end is."""
     begin = student.answer("".join(given)) if given else []
     tokens = {e: student.answer("".join([*given, e]))[len(begin) :] for e in student.emoji}
-    ends = [student.tokenizer.eos_token_id]
+    ends = [student.end_token]
     *begins, end = log_probabilities(student, student.prompts([text])[0] + begin, [*tokens.values(), ends]).exp().tolist()
     begins = dict(zip(tokens, begins, strict=True))
     longer = {e: [o for o in tokens if o != e and tokens[o][: len(tokens[e])] == tokens[e]] for e in tokens}
@@ -248,6 +248,63 @@ def test_combinations_have_two_to_four_different_emoji(student):
             assert 2 <= len(given) <= 4
             assert len(set(given)) == len(given)
             assert set(given) <= set(EMOJI)
+
+
+LIKE_GEMMA = (  # the end of turn isn't the end of the text
+    "{% for message in messages %}{{ '<turn>' + message['role'] + '\n' + message['content'] + '</turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<turn>assistant\n' }}{% endif %}"
+)
+LIKE_LLAMA_2 = (  # answers stand between spaces
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ ' ' + message['content'] + ' ' + eos_token }}"
+    "{% else %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% endif %}{% endfor %}"
+)
+
+
+@pytest.fixture(params=[LIKE_GEMMA, LIKE_LLAMA_2], ids=["like Gemma", "like Llama 2"])
+def other_end(request):
+    """A student with another end of turn than the tokenizer's end token alone."""
+    torch.manual_seed(0)
+    tokenizer = with_byte_fallback()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<turn>", "</turn>"]})
+    tokenizer.chat_template = request.param
+    return LanguageModel("other end", llama(len(tokenizer)), tokenizer, TASK, FEW, max_length=200)
+
+
+def test_the_end_of_turn_is_no_part_of_an_emoji(other_end):
+    chat, tokenizer = TASK.chat("text"), other_end.tokenizer
+    ends = set()
+    for emoji, tokens in other_end.spellings.items():
+        whole = answer_ids(tokenizer, chat, emoji)
+        assert whole[: len(tokens)] == tokens
+        assert tokenizer.decode(tokens).strip() == emoji
+        ends.add(tuple(whole[len(tokens) :]))
+    (end,) = ends
+    assert end[0] == other_end.end_token
+    assert end[-1] == tokenizer.eos_token_id
+    assert other_end.answer("🐶🎉") + list(end) == answer_ids(tokenizer, chat, "🐶🎉")
+
+
+def test_probabilities_and_combinations_keep_to_any_end_of_turn(other_end):
+    expected = torch.stack([by_brute_force(other_end, text) for text in TEXTS])
+    assert torch.allclose(other_end.probabilities(TEXTS), expected.exp(), atol=1e-6, rtol=1e-3)
+    assert set(other_end.greedy(TEXTS)) | set(other_end.greedy(TEXTS, num_beams=3)) <= set(FEW)
+    given = other_end.combine(TEXTS[:1], least=3)[0]
+    for place in range(3):
+        assert given[place] == next_by_brute_force(other_end, TEXTS[0], given[:place])[0]
+    other_end.model.lm_head.bias = torch.nn.Parameter(torch.zeros(len(other_end.tokenizer)))
+    for likely, length in ((20, 2), (-20, 4)):
+        other_end.model.lm_head.bias.data[other_end.end_token] = likely
+        assert {len(given) for given in other_end.combine(TEXTS, least=2, most=4)} == {length}
+
+
+def test_the_whole_end_of_turn_is_learned(other_end):
+    from emojisummary.training.labels import IGNORED, check, to_dataset
+
+    lessons = [(TASK.chat("hello"), "🐶"), (TASK.chat("a march"), "🏳️‍🌈")]
+    learned = to_dataset(lessons, other_end)
+    check(learned, lessons, other_end.tokenizer)
+    said = other_end.tokenizer.decode([token for token in learned[0]["labels"] if token != IGNORED])
+    assert said in ("🐶</turn>\n</s>", "🐶 </s>", " 🐶 </s>")
 
 
 def test_a_combination_ends_where_the_model_ends_it():

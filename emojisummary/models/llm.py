@@ -81,27 +81,33 @@ class LanguageModel(Ranker):
 
     @cached_property
     def answer_trie(self) -> Trie:
-        return Trie([self.spellings[emoji] for emoji in self.emoji], self.tokenizer.eos_token_id)
+        return Trie([self.spellings[emoji] for emoji in self.emoji], self.end_token)
 
     @cached_property
     def spellings(self) -> dict[str, list[int]]:
-        """The tokens of each emoji as an answer, without the end token."""
+        """The tokens of each emoji as an answer, without the end of turn."""
         return self._spelled(self.every)
 
     def _spelled(self, texts: list[str]) -> dict[str, list[int]]:
-        tokens = short_answers(self.tokenizer, self.task.chat("text"), texts)
-        return {text: ids[:-1] for text, ids in zip(texts, tokens, strict=True)}
+        tokens, _ = short_answers(self.tokenizer, self.task.chat("text"), texts)
+        return dict(zip(texts, tokens, strict=True))
+
+    @cached_property
+    def end_token(self) -> int:
+        """What comes right behind an answer: the first token of the end of turn."""
+        _, end = short_answers(self.tokenizer, self.task.chat("text"), [])
+        return end[0]
 
     def _scorer(self, sequences: dict[str, list[int]]) -> Scorer:
         """For the emoji that may be given, and the longer ones that begin with one of them."""
         wanted = {tuple(sequences[emoji]) for emoji in self.emoji}
         needed = [e for e in self.every if any(tuple(sequences[e][:n]) in wanted for n in range(1, len(sequences[e]) + 1))]
-        trie = Trie([sequences[emoji] for emoji in needed], self.tokenizer.eos_token_id)
+        trie = Trie([sequences[emoji] for emoji in needed], self.end_token)
         return Scorer(self.model, trie, [needed.index(emoji) for emoji in self.emoji])
 
     def answer(self, text: str) -> list[int]:
-        """The tokens of an answer, without the end token."""
-        return answer_ids(self.tokenizer, self.task.chat("text"), text)[:-1]
+        """The tokens of an answer, without the end of turn."""
+        return self._spelled([text])[text]
 
     def prompts(self, texts: list[str]) -> list[list[int]]:
         return self._prompts(list(map(self.task.chat, texts)))
