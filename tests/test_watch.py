@@ -77,7 +77,7 @@ def test_an_emoji_that_the_tokenizer_loses_is_refused(student):
 
         def __init__(self, tokenizer):
             self.apply_chat_template, self.decode = tokenizer.apply_chat_template, tokenizer.decode
-            self.encode = tokenizer
+            self.encode, self.added_tokens_decoder = tokenizer, tokenizer.added_tokens_decoder
 
         def __call__(self, text, **options):
             return self.encode(text.replace("☔", "?"), **options)

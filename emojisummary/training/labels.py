@@ -6,7 +6,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from emojisummary.artifacts import Row, read_tsv
-from emojisummary.chat import answer_ids, prompt_ids
+from emojisummary.chat import answer_ids, as_data, prompt_ids
 from emojisummary.models.llm import LanguageModel, fit
 from emojisummary.stage import UserError
 from emojisummary.tasks.base import Messages, Task
@@ -49,11 +49,12 @@ def check(dataset: Dataset, lessons: list[Lesson], tokenizer) -> None:
     frames = set()
     for labels, (_, said) in zip(dataset["labels"], lessons, strict=True):
         learned = [token for token in labels if token != IGNORED]
-        before, found, behind = tokenizer.decode(learned, clean_up_tokenization_spaces=False).partition(said)
+        decoded = tokenizer.decode(learned, clean_up_tokenization_spaces=False)
+        before, found, behind = decoded.partition(as_data(tokenizer, said))
         frames.add((before.strip(), behind.strip()))
         if not found or learned[-1] != tokenizer.eos_token_id or len(frames) > 1:
             raise UserError(
-                f"The labels of the answer {said} read {tokenizer.decode(learned)!r}: not the answer with the end of "
+                f"The labels of the answer {said} read {decoded!r}: not the answer with the end of "
                 "turn. This base model's tokenizer or chat template can't be used."
             )
 

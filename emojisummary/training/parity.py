@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import exp
 from pathlib import Path
 
-from emojisummary.chat import prompt_ids
+from emojisummary.chat import as_data, prompt_ids
 from emojisummary.models.llamacpp import Engine
 from emojisummary.models.llm import LanguageModel
 from emojisummary.stage import UserError
@@ -128,6 +128,6 @@ def difference(trained: list[Said], exported: list[Said]) -> str:
 
 
 def chats_of(student: LanguageModel, texts: list[str], wanted: int) -> list:
-    """Up to `wanted` chats whose prompts aren't cut, since other programs cut otherwise."""
-    chats = [student.task.chat(text) for text in dict.fromkeys(texts)]
+    """Up to `wanted` chats whose prompts aren't cut, since other programs cut otherwise, and take control tokens from texts."""
+    chats = [student.task.chat(as_data(student.tokenizer, text)) for text in dict.fromkeys(texts)]
     return [chat for chat in chats if len(prompt_ids(student.tokenizer, chat)) <= student.max_length][:wanted]
