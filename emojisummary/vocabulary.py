@@ -1,4 +1,4 @@
-"""Emoji that a tokenizer can't write get tokens of their own."""
+"""Emoji that a tokenizer can't write get tokens of their own, where all weights of the base are trained."""
 
 from emojisummary.emojis import Table
 

@@ -17,6 +17,8 @@ from emojisummary.training.backends import choose
 from emojisummary.training.bases import load_base, load_hf, prepared
 from emojisummary.training.labels import lessons_of, to_dataset
 from emojisummary.training.tiny import train_tokenizer
+from emojisummary.vocabulary import missing_emoji
+from tests.test_decoding import llama, word_piece
 from tests.tiny_base import EMOJI, ROWS, VALIDATION, save_base, settings, train
 
 ADAPTER = ("--r", "8", "--num_train_epochs", "2", "--per_device_train_batch_size", "8")
@@ -56,6 +58,33 @@ def test_weights_that_are_trained_themselves_are_float32(base, monkeypatch, r, e
     model, _ = load_base(settings("--base", str(base), *r), "hf", [], EMOJI)
     assert model.get_input_embeddings().weight.dtype == expected
     assert {weights.dtype for weights in model.parameters() if weights.requires_grad} == {torch.float32}
+
+
+@pytest.fixture(scope="module")
+def wordy(tmp_path_factory):
+    """A base whose tokenizer has hardly an emoji."""
+    folder = tmp_path_factory.mktemp("wordy")
+    torch.manual_seed(0)
+    tokenizer = word_piece()
+    llama(len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_emoji_that_a_base_cannot_write_get_tokens_where_all_weights_are_trained(wordy, tmp_path):
+    flags = ("--num_train_epochs", "2", "--per_device_train_batch_size", "8", "--evaluations", "1")
+    train(tmp_path, "--base", str(wordy), *flags)
+    student, untuned = LanguageModel.load(tmp_path / "model", "x"), LanguageModel.untuned(tmp_path / "model", "untuned")
+    assert missing_emoji(PreTrainedTokenizerFast.from_pretrained(wordy), EMOJI)
+    assert not missing_emoji(student.tokenizer, EMOJI)
+    assert torch.allclose(untuned.probabilities(TEXTS).sum(dim=1), torch.ones(len(TEXTS)))
+    lessons = lessons_of(ROWS[:10], student.task)
+    assert student.likelihood(lessons)["perplexity"] < untuned.likelihood(lessons)["perplexity"] / 2, "it learned nothing"
+
+
+def test_an_adapter_of_a_base_that_cannot_write_an_emoji_is_refused(wordy, tmp_path):
+    with pytest.raises(UserError, match="of 🍕.*r null"):
+        train(tmp_path, "--base", str(wordy), *ADAPTER)
 
 
 def test_evaluating_on_the_way_changes_nothing_in_4_bits(base, tmp_path):

@@ -15,7 +15,7 @@ ROWS = [
     for other in ("more", "less", "again")
 ]
 VALIDATION = [{"text": words, "answers": emoji} for emoji, words in zip(EMOJI, WORDS, strict=True)]
-TABLE = {emoji: {"rank": rank} for rank, emoji in enumerate(EMOJI, start=1)}
+TABLE = {emoji: {"rank": rank, "name": words} for rank, (emoji, words) in enumerate(zip(EMOJI, WORDS, strict=True), start=1)}
 SMALL = [
     "--tiny.vocab_size",
     "420",

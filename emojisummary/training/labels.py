@@ -65,7 +65,10 @@ def check_emoji(emoji: list[str], student: LanguageModel) -> None:
     for one in emoji:
         decoded = student.tokenizer.decode(answer_ids(student.tokenizer, chat, one), clean_up_tokenization_spaces=False)
         if one not in decoded:
-            raise UserError(f"This base model's tokenizer makes {decoded!r} of {one}, so it can't learn to say it.")
+            raise UserError(
+                f"This base model's tokenizer makes {decoded!r} of {one}, so it can't learn to say it. Where all weights are "
+                "trained (r null, load_in_4bit false), such emoji get tokens of their own; for an adapter, take another base."
+            )
 
 
 def shown(dataset: Dataset, tokenizer) -> str:

@@ -27,6 +27,7 @@ from emojisummary.training.export import rehearse
 from emojisummary.training.labels import IGNORED, Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
 from emojisummary.training.set_likelihood import Answers, set_loss, shape, with_others
 from emojisummary.training.watch import memory_explained, run_what_fits
+from emojisummary.vocabulary import add_missing_emoji
 
 # trl computes logits for the learned tokens alone, so many at a time: a batch of ours has some 50, and 256 would be filled up
 # with tokens that don't count. The fastest there is for a large vocabulary: benchmarks/train.py.
@@ -135,10 +136,11 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
         resume = newest_checkpoint(folder / "checkpoints", made_from)
     lessons = lessons_of(rows, task) + general_lessons(settings, len(rows))
     model, tokenizer = load_base(settings, backend, lessons, list(table))
+    added = [] if settings.r else add_missing_emoji(model, tokenizer, table)
     kind = PlainLanguageModel if backend == "unsloth" else LanguageModel
     student = kind(folder.parent.name, model, tokenizer, task, list(table), settings.max_length)
     check_emoji(student.emoji, student)
-    if settings.base == "tiny" and is_main():
+    if (settings.base == "tiny" or added) and is_main():
         save(student, folder / "base", settings)  # others can be had again where they came from
     rehearse(model, tokenizer, settings)
     learned, checkpoints = labelled(lessons, student), folder / "checkpoints"
