@@ -62,7 +62,7 @@ def brute_force(student, text: str) -> str:
     """The emoji with the most probable tokens, by plain forward passes over prompt and answer, 64 emoji at a time."""
     import torch
 
-    (prompt,), end = student.prompts([text]), student.tokenizer.eos_token_id
+    (prompt,), end = student.prompts([text]), student.end_token
     answers = [student.answer(emoji) for emoji in student.emoji]
     begun = {tuple(answer[:n]) for answer in answers for n in range(1, len(answer))}
     answers = [[*answer, end] if tuple(answer) in begun else answer for answer in answers]
