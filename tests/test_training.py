@@ -71,6 +71,7 @@ def test_an_encoder_in_two_halves_reads_as_a_whole_one(frozen):
     assert (upper.remember(MIXED[:2]).numpy() * expected[:2]).sum(axis=1) == pytest.approx(1, abs=2e-3)
     assert (halves.encode(MIXED) * expected).sum(axis=1) == pytest.approx(1, abs=2e-3)
     assert upper.remembered.keys() == set(MIXED)
+    assert upper.lengths(["pizza", MIXED[2]]) == [3, 64]
 
 
 def test_what_the_upper_half_has_learned_goes_into_the_whole(tmp_path):
@@ -93,17 +94,12 @@ def test_no_layer_left_to_learn_is_a_clear_error():
         in_two_halves(6)
 
 
-def test_batches_hold_every_row_once_and_texts_of_like_length():
-    dataset = {"text": ["x" * (n * 7919 % 301) for n in range(1000)]}
-
-    class Rows(dict):
-        def __len__(self):
-            return len(self["text"])
-
-    batches = SortedBatches(Rows(dataset), batch_size=32, drop_last=False, seed=3)
+def test_batches_hold_every_row_once_and_rows_of_like_length():
+    lengths = [n * 7919 % 301 for n in range(1000)]
+    batches = SortedBatches(lengths, batch_size=32, drop_last=False, seed=3)
     first = list(batches)
     assert sorted(i for batch in first for i in batch) == list(range(1000))
-    assert max(max(len(dataset["text"][i]) for i in b) - min(len(dataset["text"][i]) for i in b) for b in first) <= 20
+    assert max(max(lengths[i] for i in batch) - min(lengths[i] for i in batch) for batch in first) <= 20
     assert list(batches) == first
     batches.set_epoch(1)
     assert list(batches) != first

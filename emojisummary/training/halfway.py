@@ -65,6 +65,10 @@ class UpperLayers(InputModule):
         self.remembered.update(zip(texts, states, strict=True))
         return vectors
 
+    def lengths(self, texts: Iterable[str]) -> list[int]:
+        """How many tokens each of the texts has, which are remembered."""
+        return [len(self.remembered[text]) for text in texts]
+
     def preprocess(self, inputs: list[str], prompt: str | None = None, **others) -> dict[str, torch.Tensor]:
         """What the upper layers get for texts, padded: (texts, tokens, size), and what of it is no padding."""
         if new := [text for text in dict.fromkeys(inputs) if text not in self.remembered]:

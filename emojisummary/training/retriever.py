@@ -77,12 +77,11 @@ class AcceptedAnswers(torch.nn.Module):
 
 
 class SortedBatches(DefaultBatchSampler):
-    """Batches of texts of like length, in random order: hardly any padding, twice the speed. Seeded by epoch."""
+    """Batches of rows of like length, in random order: hardly any padding, twice the speed. Seeded by epoch."""
 
-    def __init__(self, dataset, batch_size: int, drop_last: bool, seed: int = 0, **kwargs):
-        super().__init__(range(len(dataset)), batch_size=batch_size, drop_last=drop_last)
-        self.lengths = [len(text) for text in dataset["text"]]
-        self.seed = seed
+    def __init__(self, lengths: list[int], batch_size: int, drop_last: bool, seed: int = 0):
+        super().__init__(range(len(lengths)), batch_size=batch_size, drop_last=drop_last)
+        self.lengths, self.seed = lengths, seed
 
     def __iter__(self):
         chance = torch.Generator().manual_seed(self.seed + self.epoch)
@@ -91,6 +90,13 @@ class SortedBatches(DefaultBatchSampler):
         batches = [batch for pool in pools for batch in _chunks(pool, self.batch_size)]
         for index in torch.randperm(len(batches), generator=chance).tolist():
             yield batches[index]
+
+
+class RetrieverTrainer(SentenceTransformerTrainer):
+    """The library's, with SortedBatches."""
+
+    def get_batch_sampler(self, dataset: Dataset, batch_size: int, drop_last: bool, seed: int = 0, **others) -> SortedBatches:
+        return SortedBatches(self.model[0].lengths(dataset["text"]), batch_size, drop_last, seed)
 
 
 class Accuracy(BaseEvaluator):
@@ -131,10 +137,9 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     args = SentenceTransformerTrainingArguments(
         **trainer_arguments(settings, folder / "checkpoints", len(rows), task.in_training) | bf16_on_cpu(),
         learning_rate_mapping={r"^model\.\d+\.(vectors|bias)$": settings.cards_learning_rate},
-        batch_sampler=SortedBatches,
         eval_on_start=not resume,
     )
-    trainer = SentenceTransformerTrainer(
+    trainer = RetrieverTrainer(
         model=model,
         args=on_one_gpu(args),
         train_dataset=learned,
