@@ -17,7 +17,7 @@ import time
 from collections import Counter
 
 from emojisummary.artifacts import artifact_name, passes, read_emoji
-from emojisummary.coverage import read_shortfall
+from emojisummary.coverage import most_beyond, read_shortfall
 from emojisummary.emojis import Lookup
 from emojisummary.generating import GeneratedFile, check_languages
 from emojisummary.ledger import PROBE, Ledger, as_text, forecast
@@ -52,11 +52,14 @@ def files_of(teacher, table, settings):
         for type in (t for t in settings.texts if passes(t, settings.type)):
             asked = (table, language, type, teacher.name, settings.texts[type], settings.seed)
             topics = list(task.topics(*asked, source=settings.source))
+            path = settings.folder / "generated" / artifact_name(language, type, teacher.name)
             if settings.fill:
                 planned = Counter(topic["emoji"] for topic in topics)
-                more = read_shortfall(settings.folder, language, type, teacher.name, planned)
+                most = {emoji: most_beyond(count) for emoji, count in planned.items()}
+                before = GeneratedFile(path, [], teacher, task, emoji_of).answered()
+                already = Counter(t["emoji"] for t in task.topics(*asked, most, settings.source) if t["id"] in before)
+                more = read_shortfall(settings.folder, language, type, teacher.name, planned, already)
                 topics = list(task.topics(*asked, more, settings.source))
-            path = settings.folder / "generated" / artifact_name(language, type, teacher.name)
             topics = topics[: settings.limit]
             files[language, type] = GeneratedFile(path, topics, teacher, task, emoji_of, settings.retry_unusable)
     return files

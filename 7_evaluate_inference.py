@@ -26,7 +26,7 @@ def main(settings):
     name = settings.model or str(settings.folder)
     folder = settings.folder if name in UNTRAINED else Path(name)
     model = limited(connect_answering(name, settings), settings, folder)
-    task = getattr(model, "task", TASKS["summary"])
+    task = task_of(model)
     if not task.ranks and (settings.top > 1 or settings.min_probability):
         raise UserError(f"--top and --min_probability: {name} has learned the task {task.name}, whose answers aren't ranked.")
     if settings.input:
@@ -42,16 +42,21 @@ def main(settings):
 
 
 def answer_file(model, settings):
+    added = "ranked" if task_of(model).ranks else "answer"  # to what comes in, where it could be answered
     count = unfitting = errors = 0
     items = with_progress(read_texts(settings.input), count_texts(settings.input))
     with open_output(settings.output) as output:
         for answer in model.answers(items, settings.top, settings.min_probability):
             output.write(json.dumps(answer, ensure_ascii=False) + "\n")
-            errors += "error" in answer and "emoji" not in answer
-            unfitting += answer.get("emoji", "") is None
+            errors += added not in answer
+            unfitting += added in answer and answer.get("emoji", "") is None
             count += 1
     none = f"{unfitting:,} without a fitting emoji, " if settings.min_probability else ""
     print(f"{settings.input}: {count - unfitting - errors:,} texts answered, {none}{errors:,} errors", file=sys.stderr)
+
+
+def task_of(model):
+    return getattr(model, "task", TASKS["summary"])
 
 
 def with_progress(items, total):

@@ -1,6 +1,7 @@
 """One rendering of a chat into tokens, for training and for use: what a model learned is what it is asked.
 
-Only the template ends turns and opens them: a text that spells one of the tokenizer's control tokens gets no such token.
+A text that spells one of the tokenizer's control tokens gets no such token: by these, only the template ends turns and opens
+them. Where a template does so in plain words, a text can do it, too.
 """
 
 import re

@@ -29,25 +29,34 @@ def write_coverage(folder: Path, lines: list[Row]) -> Path:
     return path
 
 
-def read_shortfall(folder: Path, language: str, type: str, teacher: str, planned: dict[str, int]) -> dict[str, int]:
-    """How many rows more than planned each emoji needs for as many accepted ones as are `planned`; by what passed so far.
+def read_shortfall(
+    folder: Path, language: str, type: str, teacher: str, planned: Counter[str], asked: Counter[str]
+) -> dict[str, int]:
+    """How many topics more than planned each emoji needs for as many accepted rows as are `planned`; by what passed so far of
+    the topics that the teacher was `asked` about, its unusable replies included.
 
     Raises UserError where coverage.csv is missing.
     """
     lines = read_csv(folder / "coverage.csv", COLUMNS, made_by="python 4_combine.py")
-    ours = [
-        line for line in lines if (line["language"], line["type"], slug(line["teacher"])) == (language, type, slug(teacher))
-    ]
-    return {line["emoji"]: shortfall(planned.get(line["emoji"], 0), int(line["rows"]), int(line["accepted"])) for line in ours}
+    accepted = Counter()
+    for line in lines:
+        if (line["language"], line["type"], slug(line["teacher"])) == (language, type, slug(teacher)):
+            accepted[line["emoji"]] += int(line["accepted"])
+    return {emoji: shortfall(count, asked[emoji], accepted[emoji]) for emoji, count in planned.items() if asked[emoji]}
 
 
-def shortfall(planned: int, rows: int, accepted: int) -> int:
-    """Rows to have beyond the planned ones so that about as many as planned are accepted: those that are there already, and
-    as many more as it takes if they pass as often as these did; all in all no more than the least pass rate allows.
+def shortfall(planned: int, asked: int, accepted: int) -> int:
+    """Topics to ask about beyond the planned ones so that about as many rows as planned are accepted: those that were asked
+    about already, and as many more as it takes if they pass as often as these did; but never more than `most_beyond`.
 
-    >>> shortfall(12, rows=12, accepted=9), shortfall(12, rows=16, accepted=12), shortfall(12, rows=12, accepted=0)
+    >>> shortfall(12, asked=12, accepted=9), shortfall(12, asked=16, accepted=12), shortfall(12, asked=12, accepted=0)
     (4, 4, 48)
     """
-    there = max(rows - planned, 0)
-    lacking = max(planned - accepted, 0) / max(accepted / rows, LEAST_PASS_RATE)
-    return max(there, min(there + ceil(lacking), ceil(planned / LEAST_PASS_RATE)))
+    beyond = max(asked - planned, 0)
+    lacking = max(planned - accepted, 0) / max(accepted / asked, LEAST_PASS_RATE)
+    return max(beyond, min(beyond + ceil(lacking), most_beyond(planned)))
+
+
+def most_beyond(planned: int) -> int:
+    """As many topics beyond the planned ones as the least pass rate allows."""
+    return ceil(planned / LEAST_PASS_RATE)

@@ -111,7 +111,8 @@ class Lookup:
     @cached_property
     def pattern(self) -> re.Pattern:
         longest_first = sorted(self.by_plain, key=len, reverse=True)
-        spellings = (f"{VS16}?".join(map(re.escape, e)) + f"{VS16}?" for e in longest_first)
+        spelled = f"[{VS16}\U0001f3fb-\U0001f3ff]?"  # VS16 and skin tones tell no emoji apart here
+        spellings = ("".join(re.escape(sign) + spelled for sign in e) for e in longest_first)
         return re.compile("|".join(spellings) or r"(?!)")
 
     def get(self, emoji: str) -> str | None:
@@ -122,11 +123,10 @@ class Lookup:
         """The table's emoji that occur in a text, in order. Keycaps count (1️⃣), bare digits don't."""
         if text.isascii():  # as most are; the pattern is slow where it finds nothing
             return []
-        found = self.pattern.findall(SKIN_TONES.sub("", text))
-        return [self.by_plain[plain(e)] for e in found]
+        return list(map(self.get, self.pattern.findall(text)))
 
     def replace(self, text: str, others: dict[str, str]) -> str:
-        """The text with other signs, or words, in the place of the table's emoji.
+        """The text with other signs, or words, in the place of the table's emoji; those without any get the table's spelling.
 
         >>> Lookup(["🍕", "🍺"]).replace("No 🍕🍺, thanks!", {"🍕": "pizza"})
         'No pizza🍺, thanks!'
@@ -135,10 +135,10 @@ class Lookup:
             return text
 
         def other(found: re.Match) -> str:
-            emoji = self.by_plain[plain(found[0])]
+            emoji = self.get(found[0])
             return others.get(emoji, emoji)
 
-        return self.pattern.sub(other, SKIN_TONES.sub("", text))
+        return self.pattern.sub(other, text)
 
 
 def by_rank(table: Table) -> list[str]:

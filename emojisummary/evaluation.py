@@ -82,7 +82,8 @@ class Measure:
     def __call__(self, name: str, model, given: list, speed: dict) -> dict:
         """All that results.yaml says of one model; `given` are its answers to the texts."""
         self.scores[name] = scores = self.scored(given, model)
-        metrics = {metric: with_interval(values, *self.chance) for metric, values in scores.items()}
+        numbers = self.task.numbers
+        metrics = {name: with_interval(values, *self.chance, None if name in numbers else 0) for name, values in scores.items()}
         more = self.more(model, given)
         return {"metrics": metrics | more.pop("metrics", {}), "timing": speed, "groups": self._groups(scores), **more}
 

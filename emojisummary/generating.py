@@ -25,8 +25,12 @@ class GeneratedFile:
         """The topics to ask the teacher about. One that says the same at once is asked about all of them."""
         if self.teacher.reproducible:
             return self.topics
-        answered = self.rows.rows.keys() | (set() if self.retry_unusable else self.unusable.rows.keys())
-        return [topic for topic in self.topics if topic["id"] not in answered]
+        done = self.rows.rows.keys() if self.retry_unusable else self.answered()
+        return [topic for topic in self.topics if topic["id"] not in done]
+
+    def answered(self) -> set[str]:
+        """The ids of all topics that the teacher has said something about, usable or not."""
+        return self.rows.rows.keys() | self.unusable.rows.keys()
 
     def take(self, topic: Row, reply: Row) -> bool:
         """Keeps a reply as a row, or the reason why it can't be one. Tells which."""

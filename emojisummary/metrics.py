@@ -18,23 +18,22 @@ TAIL = 0.025  # of a 95 % interval, on either side
 EXACT_BELOW = 25  # discordant pairs up to which McNemar's chi-squared is too rough
 
 
-def with_interval(values: list[float], resamples: int, seed: int, least: float = 0) -> dict[str, float]:
+def with_interval(values: list[float], resamples: int, seed: int, least: float | None = 0) -> dict[str, float]:
     """The mean of per-text scores with its 95 % interval, by the percentile bootstrap (Efron, 1979), and their number.
 
     Scores that are all as good or as bad as can be, 1 or `least`, have nothing to resample; other texts could still have had
-    other scores: there it's the exact interval of a share (Clopper and Pearson, 1934), 0 or 1 of n.
+    other scores: there it's the exact interval of a share (Clopper and Pearson, 1934), 0 or 1 of n. `least` is None for what
+    has no such ends: a number of words, say.
     Returns {"value": ..., "low": ..., "high": ..., "n": ...}, rounded to 4 digits.
 
     >>> with_interval([1.0] * 5, 1000, seed=7)
     {'value': 1.0, 'low': 0.4782, 'high': 1.0, 'n': 5}
     """
     low, high = _interval(tuple(sorted(Counter(values).items())), resamples, seed)
-    unseen = (1 - least) * (1 - TAIL ** (1 / len(values)))
-    if low == high == 1:
-        low = round(1 - unseen, 4)
-    elif low == high == least:
-        high = round(least + unseen, 4)
-    return {"value": round(mean(values), 4), "low": low, "high": high, "n": len(values)}
+    if least is not None and low == high:
+        unseen = (1 - least) * (1 - TAIL ** (1 / len(values)))
+        low, high = {1: (1 - unseen, 1.0), least: (least, least + unseen)}.get(low, (low, high))
+    return {"value": round(mean(values), 4), "low": round(low, 4), "high": round(high, 4), "n": len(values)}
 
 
 def paired(ours: list[float], theirs: list[float], resamples: int, seed: int) -> dict[str, float]:

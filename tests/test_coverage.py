@@ -1,8 +1,10 @@
 """How many rows of each emoji were written and accepted, and how many more are wanted."""
 
+from collections import Counter
+
 import pytest
 
-from emojisummary.coverage import coverage, read_shortfall, shortfall, write_coverage
+from emojisummary.coverage import coverage, most_beyond, read_shortfall, shortfall, write_coverage
 from emojisummary.stage import UserError
 
 
@@ -33,27 +35,27 @@ def test_more_are_asked_for_as_they_pass(rows, accepted, more):
 @pytest.mark.parametrize(("percent", "fills"), [(100, 0), (75, 1), (50, 1), (30, 1), (25, 1), (10, 2), (0, 1)])
 def test_filling_again_comes_to_an_end(percent, fills):
     """Rows that always pass at the same rate: they are asked for until enough are accepted, and then no more."""
-    rows, asked = 12, []
-    while (more := shortfall(12, rows, rows * percent // 100)) > rows - 12:
-        rows = 12 + more
-        asked.append(rows)
-    assert len(asked) == fills
-    assert rows <= 12 + 48
-    assert percent < 25 or rows * percent // 100 >= 12
-    assert shortfall(12, rows, rows * percent // 100) == rows - 12
+    asked, times = 12, 0
+    while (more := shortfall(12, asked, asked * percent // 100)) > asked - 12:
+        asked, times = 12 + more, times + 1
+    assert times == fills
+    assert asked <= 12 + most_beyond(12)
+    assert percent < 25 or asked * percent // 100 >= 12
+    assert shortfall(12, asked, asked * percent // 100) == asked - 12
 
 
 def test_with_as_many_accepted_as_planned_no_more_are_asked_for_and_none_is_given_up():
-    assert [shortfall(12, rows, 12) for rows in (12, 24, 60)] == [0, 12, 48]
+    assert [shortfall(12, asked, 12) for asked in (12, 24, 60)] == [0, 12, 48]
 
 
 def test_the_shortfall_is_read_for_one_file_whatever_the_spelling_of_its_teacher(tmp_path):
     write_coverage(tmp_path, coverage(ROWS, accepted={"a", "c"}))
-    assert read_shortfall(tmp_path, "english", "paragraph", "ollama-gemma3", {"🍔": 2, "🐶": 1}) == {"🍔": 2, "🐶": 4}
-    assert read_shortfall(tmp_path, "german", "paragraph", "ollama/gemma3", {"🍔": 1}) == {"🍔": 0}
-    assert read_shortfall(tmp_path, "french", "paragraph", "ollama/gemma3", {"🍔": 1}) == {}
+    planned, asked = Counter({"🍔": 2, "🐶": 1, "🍕": 1}), Counter({"🍔": 2, "🐶": 1})
+    assert read_shortfall(tmp_path, "english", "paragraph", "ollama-gemma3", planned, asked) == {"🍔": 2, "🐶": 4}
+    assert read_shortfall(tmp_path, "german", "paragraph", "ollama/gemma3", Counter({"🍔": 1}), asked) == {"🍔": 1}
+    assert read_shortfall(tmp_path, "french", "paragraph", "ollama/gemma3", planned, Counter()) == {}
 
 
 def test_without_coverage_the_error_names_what_makes_it(tmp_path):
     with pytest.raises(UserError, match=r"4_combine\.py"):
-        read_shortfall(tmp_path, "english", "paragraph", "phrasebook", {})
+        read_shortfall(tmp_path, "english", "paragraph", "phrasebook", Counter(), Counter())

@@ -150,6 +150,30 @@ def test_a_broken_host_beside_a_good_one_makes_no_request_a_bad_one():
     assert {reply["text"] for reply in replies.values()} == {"good"}
 
 
+@pytest.mark.parametrize("reason", [Refused("400 no such option"), Failed("500", reached=True)])
+def test_what_a_host_that_answers_nothing_fails_on_is_left_to_a_good_one(reason, monkeypatch):
+    monkeypatch.setattr("emojisummary.models.dispatch.LONGEST_PAUSE", 0.001)
+    bad, good = Host("bad", lambda number, request: reason), Host("good", wait=0.02)
+    patience = Patience(concurrency=4, most=4, attempts=2, give_up_after=0.01)
+    replies = ask(bad, good, n=14, patience=patience, proven=True)
+    assert {reply["text"] for reply in replies.values()} == {"good"}
+
+
+def test_a_refusal_from_a_host_that_is_dropped_already_is_left_to_the_others():
+    class Leaving(Host):
+        async def ask(self, request, attempt):
+            self.asked.append(request["id"])
+            if len(self.asked) == 1:
+                await asyncio.sleep(0.005)
+                raise Gone("has no model x.")
+            await asyncio.sleep(0.02)
+            raise Refused("400 no")
+
+    replies = ask(Leaving("bad"), Host("good", wait=0.002), n=20)
+    assert {reply["text"] for reply in replies.values()} == {"good"}
+    assert len(replies) == 20
+
+
 def test_what_was_on_its_way_proves_nothing_about_requests_that_fail_later(monkeypatch):
     """A server that is being stopped finishes what it has, and answers nothing new."""
     monkeypatch.setattr("emojisummary.models.dispatch.LONGEST_PAUSE", 0.001)

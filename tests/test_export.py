@@ -184,7 +184,7 @@ def test_ollama_may_answer_as_long_as_the_task_does_whatever_the_conversation(ru
     longest = len(export.student.answer("🪐"))
     assert longest > 1
     assert f"num_predict {words or emoji * longest + 1}\n" in (export.folder / "Modelfile").read_text()
-    assert f"Modelfile: answers {1 if task == 'chat' else 2} prompts" in capsys.readouterr().out
+    assert f"Modelfile: renders {1 if task == 'chat' else 2} prompts" in capsys.readouterr().out
 
 
 def test_a_model_is_not_exported_by_the_process_that_trained_it(tmp_path, monkeypatch, capfd):

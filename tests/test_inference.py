@@ -140,7 +140,7 @@ def test_a_closed_standard_input_is_an_empty_one(monkeypatch):
 
 
 def test_columns_of_the_user_s_own_are_no_answers_and_no_errors(finished, tmp_path):
-    (tmp_path / "in.csv").write_text("text,answer,error\npizza,x,mine\n,y,\n")
+    (tmp_path / "in.csv").write_text("text,answer,error,emoji\npizza,x,mine,\n,y,,🍺\n")
     done = finished("7_evaluate_inference", "--input", str(tmp_path / "in.csv"))
     assert "1 texts answered, 1 errors" in done.stderr
     assert lines(done.stdout)[0] | {"answer": "x", "error": "mine", "emoji": "🍕"} == lines(done.stdout)[0]

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import csv
 import http.server
+import itertools
 import json
 import signal
 import subprocess
@@ -206,6 +207,22 @@ def sentences(request):
     if " German " in prompt:
         return f"Heute Morgen habe ich meinen Schlüssel schon wieder im Kühlschrank gefunden, zum {number}. Mal in diesem Jahr."
     return f"This morning I found my keys in the fridge once again, for the {number}th time since we moved into this house."
+
+
+def test_filling_asks_for_as_much_more_as_unusable_and_rejected_replies_make_it(world):
+    """Half of the replies are empty: of twelve topics six have a row, and twelve more are needed for the other six."""
+    number = itertools.count()
+    six = json.dumps({"paragraph": {"min": 6, "max": 6, "exponent": 1}})
+    flags = ["--teachers", json.dumps({"ollama/stand-in": ["english"]}), "--texts", six, *QUICK]
+    world("1_emoji", "--only", "🍔", "--only", "🍕")
+    asked = []
+    with StandIn(reply=lambda request: sentences(request) if next(number) % 4 > 1 else "", slots=1) as server:
+        for fill in ([], ["--fill"], ["--fill"]):
+            world("2_generate", *flags, "--ollama.hosts", server.url, "--ask.max_concurrency", "1", *fill)
+            world("3_validate", "--graders", '["retriever"]', "--canaries", "0")
+            world("4_combine")
+            asked.append(len(server.log))
+    assert asked == [12, 24, 24]
 
 
 def test_stage_2_writes_what_the_server_says_and_asks_only_once(world):

@@ -190,8 +190,8 @@ class Seat:
 class Dispatcher:
     """`answers` may be called once. `keep(request, reply)` is called in the event loop's thread: it must be quick.
 
-    proven: whether the hosts have answered such requests before. If so, the last few that they refuse or fail on are to blame
-    themselves.
+    proven: whether the model has answered such requests before. If so, the last few that its last host refuses or fails on are
+    to blame themselves.
     """
 
     def __init__(self, hosts: list, patience: Patience, keep: Callable[[dict, dict], None] | None = None, proven: bool = False):
@@ -240,7 +240,7 @@ class Dispatcher:
                 self._fill()
                 if self.mistake:
                     raise self.mistake
-                if self.exhausted and not self.open:
+                if self.exhausted and not self.open and not self.running:
                     return
                 if not self.seats:
                     raise UserError(self.last_words)
@@ -294,13 +294,15 @@ class Dispatcher:
         except Failed as problem:
             self._failed(seat, job, problem)
         except Refused as reason:
-            seat.refused.append((number, job, str(reason)))
+            if seat in self.seats:
+                seat.refused.append((number, job, str(reason)))
+            else:
+                self.again.append(job)
         except Gone as problem:
             self.again.append(job)
             self._drop(seat, str(problem))
         else:
             seat.succeeded(number)
-            self.proven = True
             self._deliver(job, reply)
         finally:
             seat.running -= 1
@@ -322,21 +324,25 @@ class Dispatcher:
             self._give_up(job, f"the server fails on it: {problem}")
             return
         self.again.append(job)
-        if seat.is_hopeless() and not (problem.reached and self._only_few_are_left()):
+        if seat.is_hopeless() and not (problem.reached and self._only_few_are_left_to(seat)):
             self._drop(seat, f"gives no answers: {problem}.")
         else:
             self._rest(seat, seat.pause())
 
     def _is_its_own_fault(self, job: Job, seat: Seat) -> bool:
         """The host has answered what it was sent after it had failed on this; or all that is left to it is a few like this."""
-        return seat.answered > job.failed_at[seat] or (seat.is_hopeless() and self._only_few_are_left())
+        return seat.answered > job.failed_at[seat] or (seat.is_hopeless() and self._only_few_are_left_to(seat))
 
-    def _only_few_are_left(self) -> bool:
-        return self.proven and self.exhausted and len(self.open) <= FEW and len(self.seats) == 1
+    def _only_few_are_left_to(self, seat: Seat) -> bool:
+        return self._is_known_to_answer(seat) and self.exhausted and len(self.open) <= FEW and self.seats == [seat]
+
+    def _is_known_to_answer(self, seat: Seat) -> bool:
+        """By itself, or by what was answered earlier, where no other host is left that could be meant."""
+        return seat.answered > 0 or (self.proven and self.seats == [seat])
 
     def _settle_refusals(self, seat: Seat, at_the_end: bool = False) -> None:
         """A host that answers others refuses a request for what it is; one that refuses all has a wrong setting."""
-        theirs = [one for one in seat.refused if one[0] < seat.answered or (at_the_end and self.proven)]
+        theirs = [one for one in seat.refused if one[0] < seat.answered or (at_the_end and self._is_known_to_answer(seat))]
         for one in theirs:
             seat.refused.remove(one)
             _, job, reason = one

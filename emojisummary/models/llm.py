@@ -40,7 +40,8 @@ class LanguageModel(Ranker):
 
     @classmethod
     def untuned(cls, folder: Path, name: str, device: str = "cpu") -> "LanguageModel":
-        """The base that the student in a folder was made from: kept there if it was built from scratch."""
+        """The base that the student in a folder was made from: kept there if it was built from scratch, or emoji got tokens
+        of their own."""
         if (folder / "base").exists():
             return cls.load(folder / "base", name, device)
         from transformers import AutoTokenizer

@@ -18,6 +18,7 @@ from emojisummary.models.linear import Linear
 from emojisummary.models.ranker import Ranker
 
 GRADED_TOKENS = 64  # a grader reads so much of a text
+SIGNS = "©®™"
 UNTUNED_SCALE = 20.0  # factor on cosines before the softmax, as in the encoder's own training
 
 
@@ -27,12 +28,13 @@ def card(facts: dict) -> str:
 
 
 def speller(cards: dict[str, str]) -> Callable[[str], str]:
-    """A function that puts names in the place of a text's emoji.
+    """A function that puts names in the place of a text's emoji. Signs that are hardly meant as one stay: Apple™.
 
     >>> speller({"☕": "hot beverage: beverage, coffee, drink, steaming, tea"})("I need ☕, now")
     'I need hot beverage , now'
     """
-    lookup, names = Lookup(cards), {emoji: f" {text.rpartition(': ')[0] or text} " for emoji, text in cards.items()}
+    pictures = {emoji: text for emoji, text in cards.items() if plain(emoji) not in SIGNS}
+    lookup, names = Lookup(pictures), {emoji: f" {text.rpartition(': ')[0] or text} " for emoji, text in pictures.items()}
 
     def spelled(text: str) -> str:
         replaced = lookup.replace(text, names)

@@ -149,9 +149,8 @@ class OpenAIHost(Host):
         from openai import AsyncOpenAI, Timeout
 
         super().__init__(model, settings)
-        key = os.environ.get(
-            settings.openai.key, ""
-        ).strip()  # the end of a line is no part of it, and would be shown in an error
+        # without the line end that a file of keys may leave on it: the client would show it in an error
+        key = os.environ.get(settings.openai.key, "").strip()
         if not key and address is None and not os.environ.get("OPENAI_BASE_URL"):
             raise UserError(f"openai/{model}: set the environment variable {settings.openai.key} to your key.")
         timeout = Timeout(settings.ask.timeout, connect=CONNECT)

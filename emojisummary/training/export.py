@@ -80,7 +80,7 @@ class Export:
             self._gate("merged", lambda: by_transformers(load_model(part, roomy_device(part), dtype="auto"), *self._asked))
         shutil.rmtree(self.merged, ignore_errors=True)
         os.replace(part, self.merged)
-        self._done(self.merged, self.chats)
+        self._done(self.merged, self.as_trained)
 
     def make_gguf(self) -> None:
         if self._is_done(self.gguf):
@@ -90,7 +90,7 @@ class Export:
         if self.chats:
             self._gate(self.gguf.name, lambda: by_llama_cpp(part, *self._asked))
         os.replace(part, self.gguf)
-        self._done(self.gguf, self.chats)
+        self._done(self.gguf, self.as_trained)
 
     def make_ollama(self) -> None:
         path = self.folder / "Modelfile"
@@ -103,7 +103,7 @@ class Export:
             if rendered != prompt.removeprefix(tokenizer.bos_token or ""):
                 raise UserError(f"Modelfile: its template renders {rendered!r}, in training it was {prompt!r}.")
         write_text(path, modelfile(self.gguf.name, template, self.student))
-        self._done(path, chats)
+        self._done(path, f"renders {len(chats)} prompts as in training" if chats else "not compared with the model")
 
     @property
     def _asked(self) -> tuple:
@@ -119,9 +119,12 @@ class Export:
             print(f"{path}: up to date")
         return done
 
-    def _done(self, path: Path, compared: list) -> None:
+    @property
+    def as_trained(self) -> str:
+        return f"answers {len(self.chats)} prompts as the trained model does" if self.chats else "not compared with the model"
+
+    def _done(self, path: Path, checked: str) -> None:
         stamp(path, self.made_from)
-        checked = f"answers {len(compared)} prompts as the trained model does" if compared else "not compared with the model"
         print(f"{path}: {checked}")
 
 

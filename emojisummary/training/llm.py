@@ -4,6 +4,7 @@
 proves the whole path on a CPU. Unsloth, where it's the back end, must have been imported before this (backends.choose).
 """
 
+import shutil
 from itertools import chain
 from pathlib import Path
 
@@ -140,8 +141,10 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
     kind = PlainLanguageModel if backend == "unsloth" else LanguageModel
     student = kind(folder.parent.name, model, tokenizer, task, list(table), settings.max_length)
     check_emoji(student.emoji, student)
-    if (settings.base == "tiny" or added) and is_main():
-        save(student, folder / "base", settings)  # others can be had again where they came from
+    if is_main():
+        shutil.rmtree(folder / "base", ignore_errors=True)
+        if settings.base == "tiny" or added:  # others can be had again where they came from
+            save(student, folder / "base", settings)
     rehearse(model, tokenizer, settings)
     learned, checkpoints = labelled(lessons, student), folder / "checkpoints"
     if settings.set_likelihood:

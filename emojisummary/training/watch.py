@@ -24,7 +24,7 @@ from emojisummary.processes import is_sharded, number
 from emojisummary.stage import UserError
 
 AT_ONCE = "rows_at_once"  # a file beside the checkpoints: the most rows in a batch, once more of them didn't fit
-MEASURED = 3  # steps; the first of them has the longest rows, and so the highest memory
+MEASURED = 3  # steps; the first of them has the largest update
 OPTIMIZER_STATE = 8  # bytes a trained weight that a checkpoint holds beside it: AdamW's two moments
 
 
@@ -44,7 +44,16 @@ class FirstSteps(TrainerCallback):
         if len(self.starts) != MEASURED or not state.is_world_process_zero or is_sharded():  # FSDP: no process has it whole
             return
         seconds = (time.monotonic() - self.starts[1]) / (MEASURED - 1)  # the very first one warms up
-        self.measure()
+        try:
+            self.measure()
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise UserError(
+                    f"Memory ran out in a measurement of accuracy ({str(error).splitlines()[0]}); smaller batches of training "
+                    "wouldn't help. A smaller --base takes less, an adapter (--r 32), or shorter texts: --max_length "
+                    f"{self.settings.max_length // 2}."
+                ) from None
+            raise
         size = rehearse_saving(model, self.folder)
         need = disk_need(model, size, self.settings.save_total_limit)
         free = shutil.disk_usage(self.folder).free
@@ -142,10 +151,12 @@ def run_what_fits(make_trainer: Callable, run: Callable, measure: Callable, sett
     Where memory runs out in the first step, the next trainer gets smaller batches, and more of them for an update: the same
     training, a little slower. Behind the first step that would lose what was learned since the last checkpoint without a word,
     so there it's a UserError; and in several processes: while one of them starts again, the others would wait for it in the
-    middle of a step. What is left to try is kept in the folder: behind a checkpoint, the longest rows may come late.
+    middle of a step. What is left to try is kept in the folder: behind a checkpoint, the largest batches may come late.
     """
     kept = folder / AT_ONCE
     most = int(kept.read_text()) if kept.exists() else settings.per_device_train_batch_size
+    if most < settings.per_device_train_batch_size:
+        print(f"{most} rows at once, since memory ran out with more: {kept} says so.")
     sizes = [size for size in smaller_batches(settings) if size.per_device_train_batch_size <= most]
     for fitting, smaller in zip(sizes, [*sizes[1:], None], strict=True):
         first_steps = FirstSteps(folder, fitting, measure)
