@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 
 import pytest
@@ -137,6 +138,24 @@ def test_a_closed_standard_input_is_an_empty_one(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     speak_utf8()
     assert sys.stdin.read() == ""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")
+def test_freed_memory_is_kept():
+    code = """
+import resource, numpy
+from emojisummary.stage import keep_freed_memory
+keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        some = [numpy.ones(2**20, dtype="uint8") for _ in range(20)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1000
 
 
 def test_columns_of_the_user_s_own_are_no_answers_and_no_errors(finished, tmp_path):
