@@ -54,8 +54,8 @@ def speak_utf8() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep what is freed for what comes next. What it gives back to the system has to be mapped and cleared again: a
-    third of the time of a training step, and more."""
+    """Has glibc keep what is freed for what comes next. What it gives back to the system has to be mapped and cleared again, in
+    every step of a training."""
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):  # another C library, another system

@@ -27,7 +27,7 @@ from emojisummary.training.common import mean_scores, newest_checkpoint, on_one_
 from emojisummary.training.export import rehearse
 from emojisummary.training.labels import IGNORED, Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
 from emojisummary.training.set_likelihood import Answers, set_loss, shape, with_others
-from emojisummary.training.watch import memory_explained, run_what_fits
+from emojisummary.training.watch import run_what_fits
 from emojisummary.vocabulary import add_missing_emoji
 
 # trl computes logits for the learned tokens alone, so many at a time: a batch of ours has some 50, and 256 would be filled up
@@ -149,14 +149,13 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
     learned, checkpoints = labelled(lessons, student), folder / "checkpoints"
     if settings.set_likelihood:
         learned = with_others(learned, lessons, rows, student)
-    with memory_explained(settings):
-        trainer = run_what_fits(
-            lambda fitting: make_trainer(student, learned, validation, fitting, checkpoints, backend),
-            lambda trainer: run_trainer(trainer, resume, folder / "trainer_state.json", settings.early_stopping_patience),
-            lambda: rehearse_measuring(student, validation),
-            settings,
-            checkpoints,
-        )
+    trainer = run_what_fits(
+        lambda fitting: make_trainer(student, learned, validation, fitting, checkpoints, backend),
+        lambda trainer: run_trainer(trainer, resume, folder / "trainer_state.json", settings.early_stopping_patience),
+        lambda: rehearse_measuring(student, validation),
+        settings,
+        checkpoints,
+    )
     weights = trainer.accelerator.get_state_dict(trainer.model) if is_sharded() else None  # all processes give their part
     if is_main():
         save(student, folder, settings, weights)
