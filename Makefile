@@ -5,12 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+# --no-compile: each module is compiled when it's first used, and most never are: half the time
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
 
 # Threads that spin for long while they wait for each other get in each other's way on a busy machine: let them sleep soon.
 export GOMP_SPINCOUNT ?= 20000
-# glibc: large memory blocks in huge pages, and kept for the next use: much faster where page tables are slow, as on some
-# virtual machines.
-export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=4294967296:glibc.malloc.top_pad=67108864
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
@@ -24,8 +23,8 @@ install: $(INSTALLED) ## make .venv and install requirements.txt
 $(INSTALLED): requirements.txt requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) -r requirements.txt -r requirements-dev.txt
 	touch $@
 
 STAGES = 1_emoji.py 2_generate.py 3_validate.py 4_combine.py 4_combine_eval.py 5_train.py 6_plot.py 7_evaluate.py
@@ -63,7 +62,7 @@ lint: $(INSTALLED) ## put the code into shape
 	$(VENV)/bin/ruff format .
 
 bench-gpu: $(INSTALLED) ## what training takes on a GPU of 8 GB, both back ends, into benchmarks/results/gpu.md
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt
+	$(INSTALL) -r requirements-gpu.txt
 	$(RUN) benchmarks/gpu.py
 
 clean: ## remove all runs, the trained models too; .venv stays
