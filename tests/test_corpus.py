@@ -54,6 +54,20 @@ def test_forms_and_lengths_vary(phrasebook):
     assert all(" / " in row["text"] for row in phrasebook if row["type"] == "conversation")
 
 
+def test_the_dataset_card_counts_right(phrasebook):
+    card = " ".join((ROOT / "data" / "phrasebook" / "README.md").read_text().split())
+    per_emoji, lengths = Counter(row["emoji"] for row in phrasebook), sorted(map(words, phrasebook))
+    forms, conversations = Counter(row["form"] for row in phrasebook), sum(row["type"] == "conversation" for row in phrasebook)
+    for said in (
+        f"{len(phrasebook):,} English texts for all {len(per_emoji):,} emoji of the table",
+        f"{min(per_emoji.values())} to {max(per_emoji.values())} for each",
+        f"{len(forms)} forms and every length from one word to {lengths[-1]} (median {lengths[len(lengths) // 2]})",
+        f"{conversations:,} are conversations, {sum(length >= 60 for length in lengths):,} have 60 words or more",
+        f"{sum(not row['second'] for row in phrasebook)} texts were read once",
+    ):
+        assert said in card
+
+
 def test_texts_need_understanding(phrasebook):
     """The emoji's name, or a keyword of four letters or more, stands in a fifth of the texts at most."""
 
