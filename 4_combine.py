@@ -23,7 +23,7 @@ from emojisummary.tasks import TASKS
 
 def main(settings):
     task = TASKS[settings.task]
-    own, canaries = own_rows(settings.rows), read_canaries(settings.folder)
+    own, canaries = own_rows(settings.rows, task.tidied), read_canaries(settings.folder)
     is_graded = not own or (settings.folder / "graded").exists()
     graded = read_graded(settings.folder, settings) if is_graded else []
     _, left_out = trusted(canary_rates(canaries), settings.worst_false_accept)

@@ -4,7 +4,7 @@ text,answer
 "Last day at the office, thank you all",❤️
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from emojisummary.artifacts import Row, read_csv
@@ -29,16 +29,17 @@ def only(table: Table, wanted: list[str]) -> Table:
     return {emoji: facts | {"parent": parents[emoji]} for emoji, facts in table.items() if emoji in kept}
 
 
-def own_rows(paths: Iterable[str]) -> list[Row]:
-    """The rows of CSV files with `text` and `answer`, and perhaps `also` and `language`, as accepted training rows.
+def own_rows(paths: Iterable[str], tidied: Callable[[str], str] = tidy) -> list[Row]:
+    """The rows of CSV files with `text` and `answer`, and perhaps `also` and `language`, as accepted training rows, their texts
+    `tidied`.
 
     Empty texts and unknown answers are left to stage 5, which counts them. Raises UserError where a file is missing or broken.
     """
-    return [_as_row(row, Path(path).stem) for path in paths for row in read_csv(Path(path), ("text", "answer"))]
+    return [_as_row(row, Path(path).stem, tidied) for path in paths for row in read_csv(Path(path), ("text", "answer"))]
 
 
-def _as_row(row: Row, source: str) -> Row:
-    text, answer = tidy(row["text"]), row["answer"].strip()
+def _as_row(row: Row, source: str, tidied: Callable[[str], str]) -> Row:
+    text, answer = tidied(row["text"]), row["answer"].strip()
     return {
         "id": topic_id("own", text, answer),
         "text": text,

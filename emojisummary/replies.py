@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from emojisummary.tasks.base import Unusable, tidy
+from emojisummary.tasks.base import Unusable, tidy, visible
 
 REASONS = (
     "empty", "cut off", "refusal", "placeholder", "tangled", "contains the emoji", "not keywords", "not a conversation",
@@ -180,30 +180,36 @@ MARGIN = 0.33
 def clean(reply: str, *, type: str, language: str, emoji: Callable[[str], list[str]] | None, cut: bool = False) -> str:
     """The text that a teacher meant. `emoji` finds emoji in a text; `cut`: the server stopped the reply at its limit.
 
-    Without `emoji`, they belong to it, as do markdown and notes: only what is round the whole is taken off. Raises Unusable
-    with one of REASONS. Of languages beside the fourteen, everything is checked but the language.
+    Without `emoji`, they belong to it, as do markdown, notes and code: only what is round the whole is taken off. Raises
+    Unusable with one of REASONS. Of languages beside the fourteen, everything is checked but the language.
     """
     if cut and type != "keywords":
         raise Unusable("cut off")
-    text, before = tidy(reply), None
+    neat, aloud = (visible, without_thoughts) if emoji is None else (tidy, spoken)
+    text, before = neat(reply), None
     for _ in range(LAYERS):
         if text == before:
             check(text, type, language, emoji)
             return text
-        before, text = text, tidy(spoken(text))
+        before, text = text, neat(aloud(text))
         if emoji is None:
-            text = tidy(unwrap(text, type))
+            text = neat(unwrap(text, type))
         else:
-            text, cut = tidy(without_emoji(shape(peel(text, type), type, cut), emoji)), False
+            text, cut = neat(without_emoji(shape(peel(text, type), type, cut), emoji)), False
     raise Unusable("tangled")
 
 
 def spoken(reply: str) -> str:
+    """What is said aloud, in lines: a line break that is written out, as in HTML or in code, becomes one."""
+    return LINE_BREAK.sub("\n", without_thoughts(reply))
+
+
+def without_thoughts(reply: str) -> str:
     """What is said aloud: without thoughts, closed or not, and without what comes behind an end-of-turn token."""
     parts = THOUGHT.split(reply)  # text, "" or "/", text, ...: a text is thought if a tag opens before or closes behind it
     tags = ["/", *parts[1::2], ""]
     aloud = (text for text, before, behind in zip(parts[::2], tags[:-1], tags[1:], strict=True) if before == "/" != behind)
-    return LINE_BREAK.sub("\n", next(filter(str.strip, END.split("\n".join(aloud))), ""))
+    return next(filter(str.strip, END.split("\n".join(aloud))), "")
 
 
 def peel(text: str, type: str) -> str:

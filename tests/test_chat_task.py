@@ -4,12 +4,15 @@ import json
 
 import pytest
 
+from emojisummary.artifacts import write_csv
 from emojisummary.combining import near_duplicates
 from emojisummary.emojis import Lookup, read_tables
+from emojisummary.own import own_rows
 from emojisummary.sections import Amount
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.base import Unusable
-from emojisummary.tasks.chat import conversations, is_held_out, rough_tokens, usable
+from emojisummary.tasks.chat import conversations, is_held_out, rough_tokens, terms_of, usable
+from emojisummary.training.rows import training_rows
 from tests.conftest import ROOT
 
 TABLE, _ = read_tables([str(ROOT / "data/16_all_emoji.tsv")], str(ROOT / "data/2021_ranked.tsv"))
@@ -84,6 +87,36 @@ def test_a_tenth_is_held_out_by_conversation_and_nothing_of_it_is_learned():
 def test_rules(answer, fault):
     found = TASK.fault(ROW | {"answer": answer})
     assert found is None if fault is None else fault in found
+
+
+CODE = '```python\ndef greet(name):\n    if name:\n\n        print("Hello\\n")\n```'
+WITH_CODE = f"Here you go 🚀:\n\n{CODE}\n\nThen run it ✅"
+
+
+def test_code_in_a_reply_is_kept_and_learned_as_it_is():
+    wordy = f"Of course, happy to help! Here is a function that does what you have asked for:\n\n{CODE}\n\nThen run it."
+    topic = ROW | {"original": wordy, "type": "reply", "language": "english"}
+    said = TASK.clean(topic, f"<think>Short!</think>Sure! Here is the rewritten reply:\n\n{WITH_CODE}\n", EMOJI_OF)
+    row = TASK.read(topic, {"text": said}, EMOJI_OF)
+    [learned], _ = training_rows([row], TASK, EMOJI_OF)
+    assert said == row["answer"] == learned["answer"] == WITH_CODE
+    assert TASK.fault(row) is None
+    assert TASK.fault(row | {"answer": WITH_CODE.replace("    if", "if")}) is not None
+
+
+def test_words_between_blocks_of_code_are_no_terms():
+    reply = "Run `a`:\n```\nls `x`\n```\nand then, if all went well,\n```sh\ncd\n```\nor `b\nc`."
+    assert terms_of(reply) == ["`a`", "```\nls `x`\n```", "```sh\ncd\n```"]
+
+
+def test_a_conversation_is_learned_as_it_is_answered(tmp_path):
+    turns = [{"role": "user", "content": "def f():\n    return 1\u2028\x85?"}, {"role": "assistant", "content": WITH_CODE}, ASK]
+    text = json.dumps(turns, ensure_ascii=False)
+    write_csv(tmp_path / "mine.csv", ("text", "answer"), [{"text": text, "answer": SHORT}])
+    [row], _ = training_rows(own_rows([str(tmp_path / "mine.csv")], TASK.tidied), TASK, EMOJI_OF)
+    assert row["text"] == text
+    assert [answer for _, answer in TASK.lessons(row)] == [WITH_CODE, SHORT]
+    assert TASK.lessons(row)[-1][0] == TASK.chat(text)
 
 
 def test_a_reply_without_emoji_is_no_row():

@@ -107,6 +107,10 @@ class Task:
         """The prompt for the student: the same in training and in use."""
         return [{"role": "system", "content": self.system}, {"role": "user", "content": text}]
 
+    def tidied(self, text: str) -> str:
+        """A text of the training data as it is learned; "" where nothing is left of it."""
+        return tidy(text)
+
     def lessons(self, row: Row) -> list[tuple[Messages, str]]:
         """What the language model learns from a row: prompts and the answers to them."""
         return [(self.chat(row["text"]), row["answer"])]
@@ -189,6 +193,16 @@ def tidy(text: str) -> str:
     """
     lines = (" ".join(INVISIBLE.sub("", line).split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
+
+
+def visible(text: str) -> str:
+    """The text without control characters and lone surrogates, and no white space at its ends; what is inside stays:
+    there may be code.
+
+    >>> visible("Run this:\\n\\n    print(1)\\x07\\n")
+    'Run this:\\n\\n    print(1)'
+    """
+    return INVISIBLE.sub("", text).strip()
 
 
 def draw(choices: tuple[str, ...], *seed: object) -> str:

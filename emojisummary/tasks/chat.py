@@ -16,7 +16,7 @@ from typing import ClassVar
 from emojisummary.artifacts import Row, read_jsonl
 from emojisummary.emojis import Lookup
 from emojisummary.metrics import distinct, repetition, words
-from emojisummary.tasks.base import Messages, Task, Unusable, material, tidy, topic_id
+from emojisummary.tasks.base import Messages, Task, Unusable, material, topic_id, visible
 
 ROLES = ("system", "user", "assistant")
 MOST_EMOJI = 5
@@ -25,7 +25,9 @@ HELD_OUT = 10  # one conversation in so many is for validation
 PICTOGRAM = re.compile(
     "[\U0001f1e6-\U0001f1ff]{2}|[\u2190-\u2bff\U0001f000-\U0001faff](?:\ufe0f|[\U0001f3fb-\U0001f3ff]|\u200d.)*"
 )
-TERM = re.compile(r"`[^`]+`|https?://\S+[\w/]|\b\w+(?:[._/]\w+)+\b|\b\d+(?:[.,:]\d+)*\b")  # code, addresses, a.b, numbers
+TERM = re.compile(  # blocks of code, code, addresses, a.b, numbers
+    r"(?s:```.*?```)|`[^`\n]+`|https?://\S+[\w/]|\b\w+(?:[._/]\w+)+\b|\b\d+(?:[.,:]\d+)*\b"
+)
 
 
 class Chat(Task):
@@ -80,7 +82,7 @@ class Chat(Task):
         return clean(said, type=topic["type"], language=topic["language"], emoji=None, cut=cut)
 
     def read(self, topic: Row, reply: Row, emoji_of: Lookup) -> Row:
-        answer = tidy(reply["text"])
+        answer = visible(reply["text"])
         if not answer:
             raise Unusable("empty")
         if not emoji_of.split(answer):
@@ -129,13 +131,17 @@ class Chat(Task):
         system = {"role": "system", "content": "\n".join([self.system, *own])}
         return [system, *(turn for turn in turns if turn["role"] != "system")]
 
+    def tidied(self, text: str) -> str:
+        """As it is, as when it's answered: a list of messages is JSON, and in a message white space may be code's."""
+        return text.strip()
+
     def lessons(self, row: Row) -> list[tuple[Messages, str]]:
         """The reply, and the assistant's earlier turns."""
         whole = [*self.chat(row["text"]), {"role": "assistant", "content": row["answer"]}]
         return [(whole[:place], turn["content"]) for place, turn in enumerate(whole) if turn["role"] == "assistant"]
 
     def spelled(self, answer: str, emoji_of: Lookup) -> str | None:
-        return tidy(answer) or None
+        return visible(answer) or None
 
     def validation(self, file: str, emoji_of: Lookup) -> tuple[list[Row], Counter]:
         """The held-out conversations. Their answers: the compressed reply, the original one, a terse one without emoji."""

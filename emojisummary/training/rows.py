@@ -6,14 +6,14 @@ from collections import Counter
 from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup
 from emojisummary.stage import UserError
-from emojisummary.tasks.base import Task, tidy
+from emojisummary.tasks.base import Task
 
 
 def training_rows(rows: list[Row], task: Task, emoji_of: Lookup) -> tuple[list[Row], Counter]:
-    """The rows with tidy texts and answers as the task spells them, and a count of what was left out."""
+    """The rows with texts and answers as the task writes them, and a count of what was left out."""
     usable, problems = [], Counter()
     for row in rows:
-        text, answer = tidy(row["text"]), task.spelled(row["answer"], emoji_of)
+        text, answer = task.tidied(row["text"]), task.spelled(row["answer"], emoji_of)
         if not text:
             problems["without text"] += 1
         elif answer is None:
