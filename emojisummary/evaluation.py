@@ -110,6 +110,7 @@ class Measure:
                 group: {
                     metric: with_interval([scores[metric][text] for text in texts], *self.chance)
                     for metric in self.task.compared
+                    if metric in scores
                 }
                 for group, texts in groups.items()
             }
@@ -123,6 +124,7 @@ class Measure:
             self._comparison(ours, other, metric, self.scores[ours][metric], self.scores[other][metric])
             for other in others
             for metric in self.task.compared
+            if metric in self.scores[ours]
         ]
 
     def _comparison(self, ours: str, other: str, metric: str, our_scores: list[float], their_scores: list[float]) -> dict:

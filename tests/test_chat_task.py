@@ -7,6 +7,8 @@ import pytest
 from emojisummary.artifacts import write_csv
 from emojisummary.combining import near_duplicates
 from emojisummary.emojis import Lookup, read_tables
+from emojisummary.models.meaning import Meaning
+from emojisummary.models.written import Written
 from emojisummary.own import own_rows
 from emojisummary.sections import Amount
 from emojisummary.tasks import TASKS
@@ -37,7 +39,58 @@ def test_the_layout_of_the_guide_is_read(tmp_path):
         line([ASK, reply], metadata={"tree_id": "t1", "augmented": True, "original_tokens": 150})
     )
     [found] = usable(str(tmp_path / "mine.jsonl"))
-    assert (found["id"], found["compressed"]) == ("t1", SHORT)
+    assert (found["tree"], found["compressed"], found["original"]) == ("t1", SHORT, "")
+
+
+def written(file):
+    """The rows that the teacher `written` makes of a file."""
+    topics = TASK.topics({}, "english", "reply", "written", Amount(min=1, max=1, exponent=1), 7, None, file)
+    return [TASK.read(topic, reply, EMOJI_OF) for topic, reply in Written(TASK, file, TABLE).answer(topics) if reply]
+
+
+def compressed(question, answer, tree):
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return line(messages, metadata={"tree_id": tree, "augmented": True})
+
+
+def test_branches_of_a_tree_are_conversations_of_their_own_on_one_side(tmp_path):
+    file, trees = str(tmp_path / "mine.jsonl"), [f"tree {number}" for number in range(20)]
+    branches = [
+        (f"{part} of {tree}?", f"{reply} {part} of {tree} 🚀", tree) for tree in trees for part in "AB" for reply in "CD"
+    ]
+    (tmp_path / "mine.jsonl").write_text("".join(compressed(*branch) for branch in branches))
+    learned = {(TASK.readable(row["text"]), row["answer"]) for row in written(file)}
+    validation, problems = TASK.validation(file, EMOJI_OF)
+    judged = {(TASK.readable(row["text"]), TASK.accepted(row)[0]) for row in validation}
+    assert learned == {branch[:2] for branch in branches if not is_held_out(branch[2])}
+    assert judged == {branch[:2] for branch in branches if is_held_out(branch[2])} != set()
+    assert not problems
+
+
+def test_of_conversations_with_one_id_the_first_counts_and_the_others_are_named(tmp_path):
+    replies = [{"role": "assistant", "content": content} for content in ("One.", "Two.", "Two.")]
+    ids = [{"id": "a"}, {"id": "a", "metadata": None}, {}]
+    lines = [line([ASK, reply], **more) for reply, more in zip(replies, ids, strict=True)]
+    (tmp_path / "mine.jsonl").write_text("".join([*lines, lines[-1]]))
+    file = str(tmp_path / "mine.jsonl")
+    assert [one["original"] for one in usable(file)] == ["One.", "Two."]
+    found = [problem.removeprefix(f"unusable conversation, {file}, ") for problem in TASK.problems(file)]
+    assert found == ["number 2: it has the id of number 1", "number 4: it has the id of number 3"]
+
+
+def test_a_reply_whose_original_is_not_known_is_judged_alone(tmp_path):
+    (tmp_path / "mine.jsonl").write_text(
+        compressed(ASK["content"], SHORT, "t1") + compressed("Hi", "Hello there, you.👋" * 6, "t1")
+    )
+    rows = written(str(tmp_path / "mine.jsonl"))
+    assert [TASK.fault(row) for row in rows] == [None, "6 emoji instead of one to 5"]
+    meaning = Meaning("all-MiniLM-L6-v2", 0.6)
+    replies = [reply["text"] for _, reply in meaning.answer([*rows, ROW])]
+    assert [reply[:9] for reply in replies] == ["yes: ther", "yes: ther", "yes: cosi"]
+    [asked] = TASK.grading(rows[0])
+    assert ASK["content"] in asked["content"] and "long" not in asked["content"]
+    ask = Amount(min=1, max=1, exponent=1)
+    assert not list(TASK.topics({}, "english", "reply", "ollama/x", ask, 7, None, str(tmp_path / "mine.jsonl")))
 
 
 def test_conversations_that_cannot_be_used_are_named_and_the_rest_goes_on(tmp_path):
@@ -148,6 +201,9 @@ def test_rough_tokens_worked_by_hand():
     assert rough_tokens("install Python 💻!") == 2 + 2 + 3 + 1
 
 
+SPEED = {"texts": 1, "seconds": 1, "texts_per_second": 1}
+
+
 class Settings:
     resamples, seed, encoder = 100, 7, "all-MiniLM-L6-v2"
 
@@ -160,12 +216,28 @@ class Counting:
 def test_reductions_are_counted_with_the_models_own_tokens():
     accepted = json.dumps(["one two 💻", "one two three four five six", "one two"])
     rows = [{"id": "a", "text": "x", "answers": accepted, "language": "english", "form": "reply"}]
-    speed = {"texts": 1, "seconds": 1, "texts_per_second": 1}
     from emojisummary.chat_measure import ChatMeasure
 
-    metrics = ChatMeasure(TASK, rows, Settings())("m", Counting(), ["one two three"], speed)["metrics"]
+    metrics = ChatMeasure(TASK, rows, Settings())("m", Counting(), ["one two three"], SPEED)["metrics"]
     assert metrics["reduction"]["value"] == 0.5
     assert metrics["against_terse"]["value"] == -0.5
     assert metrics["reference_reduction"]["value"] == 0.5
     assert metrics["emoji"]["value"] == 0
     assert 0 < metrics["meaning"]["value"] < 1
+
+
+def test_what_compares_with_an_original_or_a_terse_text_is_not_measured_where_there_is_none():
+    from emojisummary.chat_measure import ChatMeasure
+
+    facts = {"id": "a", "text": "x", "language": "english", "form": "reply"}
+    metrics = {}
+    for original, terse in (("", "one two"), ("one two 3", ""), ("", "")):
+        rows = [facts | {"answers": json.dumps(["one two 💻", original, terse])}]
+        measure = ChatMeasure(TASK, rows, Settings())
+        metrics[bool(original), bool(terse)] = set(measure("m", Counting(), ["one 💻"], SPEED)["metrics"])
+        measure("control", Counting(), ["one two"], SPEED)
+        assert {one["metric"] for one in measure.comparisons()} == ({"reduction", "terms"} if original else set())
+    of_original = {"reduction", "reference_reduction", "terms", "rules", "meaning"}
+    assert metrics[True, False] == metrics[False, False] | of_original
+    assert metrics[False, True] == metrics[False, False] | {"against_terse"}
+    assert {"emoji", "fitting_emoji"} < metrics[False, False]

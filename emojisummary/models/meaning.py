@@ -12,7 +12,7 @@ TOKENS = 256  # it reads so much of both
 
 
 class Meaning:
-    """Yes where the cosine of the vectors of `original` and `answer` is at least `least` (0..1)."""
+    """Yes where the cosine of the vectors of `original` and `answer` is at least `least` (0..1), or no original is known."""
 
     name = "meaning"
     reproducible = True
@@ -34,4 +34,5 @@ class Meaning:
             )
         originals, answers = (self.encoder([request[key] for request in requests]) for key in ("original", "answer"))
         for request, cosine in zip(requests, (originals * answers).sum(dim=1).tolist(), strict=True):
-            yield request, {"text": f"{'yes' if cosine >= self.least else 'no'}: cosine {cosine:.2f}"}
+            verdict = f"{'yes' if cosine >= self.least else 'no'}: cosine {cosine:.2f}"
+            yield request, {"text": verdict if request["original"] else "yes: there is no original to compare with"}
