@@ -6,7 +6,7 @@
     python 7_evaluate.py --suite robustness
     python 7_evaluate.py --config recipes/combination.yaml --suite assignment
 
-reads   runs/<run>/validation_data.csv (its part `test`), or a CSV of your own with text,answers; runs/<run>/model/
+reads   runs/<run>/validation_data.csv (its part `test`), or a CSV of your own laid out alike; runs/<run>/model/
 writes  runs/<run>/results.yaml and report.html, with answers to test prompts and a checklist where there are some; for my.csv
         results-my.yaml and report-my.html; for the suites robustness.yaml, and assignment.yaml with assignment.md
 """
@@ -27,7 +27,7 @@ from emojisummary.robustness import as_text, read_cases, robustness
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
 from emojisummary.tokens import tokens_as_text
-from emojisummary.validation import split, validation_rows
+from emojisummary.validation import split
 
 
 def main(settings):
@@ -72,7 +72,8 @@ def texts(settings):
         path = settings.folder / "validation_data.csv"
         return path, read_csv(path, ("text", "answers"), "python 4_combine_eval.py")
     path = Path(settings.data)
-    rows, problems = validation_rows(read_csv(path, ("text", "answers")), Lookup(read_emoji(settings.folder)))
+    emoji_of = Lookup(read_emoji(settings.folder))
+    rows, problems = TASKS[settings.task].labelled(read_csv(path, ("text", "answers")), emoji_of)
     print(f"{path}: {len(rows):,} texts" + "".join(f"; {problem}: {count}" for problem, count in problems.items()))
     return path, rows
 

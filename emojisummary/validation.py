@@ -5,6 +5,7 @@ data/validation_set.yaml holds one mapping a text: `text`, `answers`, and if kno
 """
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from emojisummary.artifacts import Row, read_csv, read_yaml
@@ -33,13 +34,18 @@ def _is_whole(entry: object) -> bool:
     )
 
 
-def validation_rows(entries: list[Row], emoji_of: Lookup) -> tuple[list[Row], Counter]:
-    """One row a text, answers in the table's spelling, and a count of what was left out."""
-    rows, problems = [], Counter()
+def validation_rows(
+    entries: list[Row], emoji_of: Lookup, spelled: Callable[[str], str | None] | None = None
+) -> tuple[list[Row], Counter]:
+    """One row a text, answers in the table's spelling, and a count of what was left out.
+
+    `spelled` gives the spelling of an answer that is more than one emoji, None where it can't be one.
+    """
+    rows, problems, spelled = [], Counter(), spelled or emoji_of.get
     for entry in entries:
         given = entry["answers"].split() if isinstance(entry["answers"], str) else entry["answers"]
-        answers = list(dict.fromkeys(found for found in map(emoji_of.get, given) if found))
-        problems["answers that are not in the emoji table"] += sum(emoji_of.get(emoji) is None for emoji in given)
+        answers = list(dict.fromkeys(found for found in map(spelled, given) if found))
+        problems["answers that are not in the emoji table"] += sum(spelled(answer) is None for answer in given)
         text = tidy(entry["text"])
         if not text:
             problems["texts of nothing that can be seen"] += 1

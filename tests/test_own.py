@@ -1,6 +1,7 @@
 """Data of one's own: the recipe's example from its CSV files to its results, with a closed set of labels."""
 
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from emojisummary.artifacts import read_yaml
+from emojisummary.artifacts import VALIDATION, read_yaml, write_csv, write_text
+from emojisummary.emojis import Lookup, read_tables
 from emojisummary.own import only, own_rows
 from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
 from emojisummary.validation import read_validation_set
 from tests.conftest import ROOT
 
@@ -96,6 +99,45 @@ def test_labelled_texts_of_ones_own_have_results_of_their_own(trained, tmp_path)
     assert (folder / "report-my.html").exists()
     (tmp_path / "my.csv").write_text("text,answer\na,🔥\n", encoding="utf-8")
     assert "column `answers` is missing" in run(trained, "7_evaluate", "--data", str(tmp_path / "my.csv"), code=1)
+
+
+SETS = {
+    "combination": "data/combination/validation.tsv",
+    "chat": "data/chat/conversations.jsonl",
+    "story": "data/story/references.jsonl",
+}
+
+
+def read_own(folder, task, rows):
+    """Rows of validation data as `--data` reads them from a CSV."""
+    table, _ = read_tables([str(ROOT / "data/16_all_emoji.tsv")], str(ROOT / "data/2021_ranked.tsv"))
+    write_text(folder / "emoji_data.yaml", json.dumps(table, ensure_ascii=False))
+    write_csv(folder / "my.csv", VALIDATION, rows)
+    settings = SimpleNamespace(data=str(folder / "my.csv"), folder=folder, task=task)
+    return import_module("7_evaluate").texts(settings)[1]
+
+
+@pytest.mark.parametrize("task", SETS)
+def test_a_copy_of_the_validation_data_reads_the_same_in_every_task(tmp_path, capsys, task):
+    table, _ = read_tables([str(ROOT / "data/16_all_emoji.tsv")], str(ROOT / "data/2021_ranked.tsv"))
+    rows, _ = TASKS[task].validation(str(ROOT / SETS[task]), Lookup(table))
+    assert read_own(tmp_path, task, rows) == rows
+    assert capsys.readouterr().out == f"{tmp_path / 'my.csv'}: {len(rows)} texts\n"
+
+
+@pytest.mark.parametrize(
+    ("task", "good", "bad"),
+    [
+        ("combination", "💃🕺 💃🎶", ["💃", "dance"]),
+        ("chat", '["Yes 👍", "Yes, of course.", ""]', ["👍", "{}", '["Yes 👍"]', '["Yes 👍", ""]', '["Yes 👍", "Yes.", 1]']),
+        ("story", '["Once upon a time."]', ["Once upon a time.", "[]", "[1]", '[""]', '"Once"']),
+    ],
+)
+def test_answers_of_ones_own_that_cannot_be_used_are_left_out_and_counted(tmp_path, capsys, task, good, bad):
+    rows = [{"text": f"text {number}", "answers": answers} for number, answers in enumerate([*bad, good])]
+    assert [row["answers"] for row in read_own(tmp_path, task, rows)] == [good]
+    assert ": 1 texts; " in (printed := capsys.readouterr().out)
+    assert printed.endswith(f": {len(bad)}\n")
 
 
 def test_results_depend_on_the_other_runs_and_bases_that_they_are_compared_with(tmp_path):

@@ -1,6 +1,7 @@
 """What every task has: three strings and a few short pure methods. summary.py is the example to read."""
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ class Task:
     checklist: ClassVar[tuple[tuple[str, str, float], ...]] = ()  # what is wanted, the metric or aspect that tells, its least
     ranks: ClassVar[bool] = False  # whether the answer is a ranking of all emoji
     only_emoji: ClassVar[tuple[int, int] | None] = None  # least and most emoji of an answer, where it's nothing but emoji
+    least_answers: ClassVar[int] = 1  # how many accepted answers a validation text needs, where they are texts
     max_new_tokens: ClassVar[int] = 256  # most tokens of an answer that is a text
     needs: ClassVar[str] = "write"  # what a model must be able to do to be asked: `rank`, `combine` or `write`
     in_training: str | None = None  # the metric that chooses the best checkpoint; None: the validation loss
@@ -131,6 +133,14 @@ class Task:
         """The validation texts, with every accepted answer in `answers`, and a count of what was left out."""
         raise NotImplementedError
 
+    def labelled(self, rows: list[Row], emoji_of: Lookup) -> tuple[list[Row], Counter]:
+        """The usable rows of a CSV of one's own, laid out as validation_data.csv, and a count of what was left out.
+
+        Here `answers` is a JSON list of texts.
+        """
+        usable = [row for row in rows if row["text"].strip() and are_texts(row["answers"], self.least_answers)]
+        return usable, +Counter({"rows without a text or a JSON list of texts as answers": len(rows) - len(usable)})
+
     def accepted(self, row: Row) -> list[str]:
         """The accepted answers of a validation row, best first."""
         return row["answers"].split()
@@ -167,6 +177,17 @@ def material(file: str | None) -> Path:
     if file is None:
         raise UserError("`generate.source` names no file of the task's own material; recipes/ has an example for each task.")
     return Path(file)
+
+
+def are_texts(answers: str, least: int) -> bool:
+    """Whether answers are a JSON list of texts, of which the first `least` say something."""
+    try:
+        found = json.loads(answers)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        return False
+    return len(found) >= least and all(one.strip() for one in found[:least])
 
 
 def topic_id(*fields: object) -> str:

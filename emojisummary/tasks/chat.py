@@ -54,6 +54,7 @@ class Chat(Task):
     )  # as the targets for a few hundred conversations are; where there's none, as often as not
     numbers = ("emoji", "perplexity")
     compared = ("reduction", "terms")
+    least_answers = 2  # the compressed reply and the original one
 
     def topics(self, table, language, type, teacher, amount, seed, more=None, source=None) -> Iterator[Row]:
         """One for each conversation of the file that isn't held out, `amount.max` times over. Where only the compressed reply

@@ -101,7 +101,10 @@ class Summary(Task):
         return [{"role": "user", "content": ask}]
 
     def validation(self, file: str, emoji_of: Lookup) -> tuple[list[Row], Counter]:
-        return validation_rows(read_validation_set(file), emoji_of)
+        return self.labelled(read_validation_set(file), emoji_of)
+
+    def labelled(self, rows: list[Row], emoji_of: Lookup) -> tuple[list[Row], Counter]:
+        return validation_rows(rows, emoji_of, lambda answer: self.spelled(answer, emoji_of))
 
     def ask(self, model, texts: list[str]) -> list[list[tuple[str, float]]]:
         return model.rank(texts, top=DEEPEST)
