@@ -19,12 +19,13 @@ from emojisummary.graders import accept, percent, read_canaries, read_graded
 from emojisummary.own import own_rows
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
+from emojisummary.training.rows import usable_rows
 
 
 def main(settings):
     task = TASKS[settings.task]
-    own, canaries = own_rows(settings.rows, task.tidied), read_canaries(settings.folder)
-    is_graded = not own or (settings.folder / "graded").exists()
+    given, canaries = own_rows(settings.rows, task.tidied), read_canaries(settings.folder)
+    is_graded = not given or (settings.folder / "graded").exists()
     graded = read_graded(settings.folder, settings) if is_graded else []
     _, left_out = trusted(canary_rates(canaries), settings.worst_false_accept)
     for grader, rate in left_out.items():
@@ -34,20 +35,26 @@ def main(settings):
         also |= {row["id"]: row.get("also", "") for row in read_generated(path, columns=("id",))}
 
     rows = merge([vote for vote in graded if vote["grader"] not in left_out], also)
+    emoji_of = Lookup(read_emoji(settings.folder))
+    own, unusable = usable_rows(given, task, emoji_of)
     accepted = own + (accept(rows, graded + canaries, left_out, settings) if rows else [])
     single = without_duplicates(accepted, task.same)
-    validation, _ = task.validation(settings.validation_set, Lookup(read_emoji(settings.folder)))
+    validation, _ = task.validation(settings.validation_set, emoji_of)
     texts, judged = ([task.readable(row["text"]) for row in some] for some in (single, validation))
     leaks = near_duplicates(texts, judged, settings.near_duplicate)
     kept = [row for index, row in enumerate(single) if index not in leaks]
+    total = len(given) + len(rows)
     if not kept:
-        raise UserError(f"None of {len(rows):,} rows is left. A row needs {settings.quorum} yes: --quorum, or other graders.")
+        why = "".join(f" {count:,} of your own {problem}." for problem, count in unusable.items())
+        raise UserError(f"None of {total:,} rows is left.{why} A row needs {settings.quorum} yes: --quorum, or other graders.")
 
     path = settings.folder / "training_data.csv"
     learned = shuffled(kept, settings.seed)[: settings.limit]
     write_csv(path, TRAINING, learned)
     write_coverage(settings.folder, coverage(merge(graded, also), {row["id"] for row in kept}))
-    print(f"{path}: {len(learned):,} rows of {len(own) + len(rows):,}")
+    print(f"{path}: {len(learned):,} rows of {total:,}")
+    for problem, count in unusable.items():
+        print(f"  {problem}: {count:,}")
     print(f"  too few yes: {len(own) + len(rows) - len(accepted):,}")
     print(f"  duplicates: {len(accepted) - len(single):,}")
     print(f"  too near to a validation text: {len(leaks):,}")

@@ -33,7 +33,7 @@ def own_rows(paths: Iterable[str], tidied: Callable[[str], str] = tidy) -> list[
     """The rows of CSV files with `text` and `answer`, and perhaps `also` and `language`, as accepted training rows, their texts
     `tidied`.
 
-    Empty texts and unknown answers are left to stage 5, which counts them. Raises UserError where a file is missing or broken.
+    Empty texts and unknown answers are still among them. Raises UserError where a file is missing or broken.
     """
     return [_as_row(row, Path(path).stem, tidied) for path in paths for row in read_csv(Path(path), ("text", "answer"))]
 

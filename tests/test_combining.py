@@ -125,6 +125,22 @@ def test_a_validation_text_does_not_get_into_the_training_data(tmp_path):
     assert [r["id"] for r in combine(tmp_path, validation="we won the cup; we won the CUP")] == ["b"]
 
 
+def test_a_row_of_ones_own_with_an_unknown_answer_is_counted_and_takes_no_good_one_with_it(tmp_path, capsys):
+    write_text(tmp_path / "mine.csv", "text,answer\nMerry Christmas,:tree:\nmerry christmas!,🍔\nHot day,😀\n\u200b,😀\n")
+    rows = combine(tmp_path, "--rows", str(tmp_path / "mine.csv"))
+    assert sorted((r["text"], r["answer"], r["also"]) for r in rows) == [("Hot day", "😀", ""), ("merry christmas!", "🍔", "")]
+    printed = capsys.readouterr().out
+    assert "2 rows of 4" in printed
+    assert "  whose answer is not in the emoji table: 1\n  without text: 1\n" in printed
+    assert "duplicates: 0" in printed
+
+
+def test_none_of_ones_own_rows_being_usable_says_why(tmp_path):
+    write_text(tmp_path / "mine.csv", "text,answer\nMerry Christmas,:tree:\n")
+    with pytest.raises(UserError, match="None of 1 rows is left. 1 of your own whose answer is not in the emoji table"):
+        combine(tmp_path, "--rows", str(tmp_path / "mine.csv"))
+
+
 # --- duplicates ---
 
 

@@ -10,6 +10,14 @@ from emojisummary.tasks.base import Task
 
 
 def training_rows(rows: list[Row], task: Task, emoji_of: Lookup) -> tuple[list[Row], Counter]:
+    """The usable rows, of which there must be one, and a count of what was left out."""
+    usable, problems = usable_rows(rows, task, emoji_of)
+    if not usable:
+        raise UserError(f"None of {len(rows):,} training rows has a text and an answer of the emoji table.")
+    return usable, problems
+
+
+def usable_rows(rows: list[Row], task: Task, emoji_of: Lookup) -> tuple[list[Row], Counter]:
     """The rows with texts and answers as the task writes them, and a count of what was left out."""
     usable, problems = [], Counter()
     for row in rows:
@@ -20,8 +28,6 @@ def training_rows(rows: list[Row], task: Task, emoji_of: Lookup) -> tuple[list[R
             problems["whose answer is not in the emoji table"] += 1
         else:
             usable.append(row | {"text": text, "answer": answer, "also": row.get("also", "")})
-    if not usable:
-        raise UserError(f"None of {len(rows):,} training rows has a text and an answer of the emoji table.")
     return usable, problems
 
 
