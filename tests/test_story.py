@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from emojisummary.emojis import Lookup, plain, read_tables
 from emojisummary.metrics import repetition
 from emojisummary.models.written import Written
+from emojisummary.own import only
 from emojisummary.sections import Amount
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.story import names
@@ -111,3 +113,11 @@ def test_a_line_that_is_no_story_is_counted_with_its_number(tmp_path):
     assert sum(teacher.problems.values()) == 3
     said = " ".join(teacher.problems)
     assert all(reason in said for reason in ("line 2: not JSON", "line 3: without place, purpose, story", "not in the table"))
+
+
+def test_of_a_closed_set_the_most_used_hero_gets_the_most_stories():
+    table = only(TABLE, ["😂", "🐶", "🔥", "🦔"])
+    ranked = sorted(table, key=lambda emoji: table[emoji]["rank"])
+    topics = TASK.topics(table, "english", "story", "written", Amount(min=2, max=11, exponent=1), 7)
+    found = Counter(topic["emoji"] for topic in topics)
+    assert found == {hero: {0: 11, 1: 8, 2: 5, 3: 2}[ranked.index(hero)] for hero in ("🐶", "🦔")}

@@ -1,3 +1,4 @@
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from emojisummary.artifacts import read_tsv
 from emojisummary.emojis import Lookup, read_tables
+from emojisummary.own import only
 from emojisummary.sections import Amount
 from emojisummary.settings import read_config
 from emojisummary.tasks import TASKS
@@ -95,11 +97,18 @@ def test_forms_and_styles_come_from_the_lists(type):
 
 @pytest.mark.parametrize("type", AMOUNTS)
 def test_every_emoji_gets_its_number_of_texts(type):
-    ranked = sum(facts["rank"] is not None for facts in TABLE.values())
+    ranks = sorted(facts["rank"] for facts in TABLE.values() if facts["rank"])
     made = topics(TABLE, type=type, amount=AMOUNTS[type])
     for emoji in SMALL:
         numbers = [topic["number"] for topic in made if topic["emoji"] == emoji]
-        assert numbers == list(range(texts_for(TABLE[emoji]["rank"], ranked, AMOUNTS[type])))
+        place = ranks.index(TABLE[emoji]["rank"]) + 1 if TABLE[emoji]["rank"] else None
+        assert numbers == list(range(texts_for(place, len(ranks), AMOUNTS[type])))
+
+
+def test_of_a_closed_set_the_most_used_gets_the_most_and_the_least_used_the_least():
+    table = only(TABLE, ["😂", "🔥", "🎄", "📸", "🚱", "🫪"])
+    made = Counter(topic["emoji"] for topic in topics(table, amount=amount(2, 20)))
+    assert made == {"😂": 20, "🔥": 16, "📸": 11, "🎄": 6, "🚱": 2, "🫪": 2}
 
 
 # --- how many ---

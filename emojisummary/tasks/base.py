@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from emojisummary.artifacts import Row
 from emojisummary.combining import normalise
-from emojisummary.emojis import Lookup, Table
+from emojisummary.emojis import Lookup, Table, by_rank
 from emojisummary.stage import UserError
 
 # control characters, marks of direction, lone surrogates; not the joiners and tags that emoji and scripts need
@@ -193,6 +193,15 @@ def are_texts(answers: str, least: int) -> bool:
 def topic_id(*fields: object) -> str:
     """12 hex digits that name a topic: the same fields, the same id, on every machine."""
     return hashlib.sha256("|".join(map(str, fields)).encode()).hexdigest()[:12]
+
+
+def texts_each(table: Table, amount, more: dict[str, int] | None = None) -> dict[str, int]:
+    """How many texts each emoji gets, by its place among the table's ranked emoji: a closed set has a first and a last one too.
+
+    `more`: extra texts by emoji.
+    """
+    places = {emoji: place for place, emoji in enumerate((e for e in by_rank(table) if table[e]["rank"]), start=1)}
+    return {emoji: texts_for(places.get(emoji), len(places), amount) + (more or {}).get(emoji, 0) for emoji in table}
 
 
 def texts_for(rank: int | None, ranked: int, amount) -> int:

@@ -15,7 +15,7 @@ from typing import ClassVar
 from emojisummary.artifacts import Row, read_jsonl, read_text, read_tsv
 from emojisummary.emojis import Lookup, clusters, plain
 from emojisummary.metrics import distinct, repetition, words
-from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, material, texts_for, tidy, topic_id
+from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, material, texts_each, tidy, topic_id
 
 DATA = Path(__file__).parents[2] / "data" / "story"
 HEROES = ("animal-mammal", "animal-bird", "animal-amphibian", "animal-reptile", "animal-bug", "animal-marine")
@@ -70,10 +70,8 @@ class Story(Task):
     def topics(self, table, language, type, teacher, amount, seed, more=None, source=None) -> Iterator[Row]:
         """Heroes by rank, as often as `amount` says, each time in another place about something else."""
         heroes = [emoji for emoji, facts in table.items() if facts["subcategory"] in HEROES or emoji in OTHER_HEROES]
-        ranked = sum(facts["rank"] is not None for facts in table.values())
-        more = more or {}
-        wanted = {hero: texts_for(table[hero]["rank"], ranked, amount) + more.get(hero, 0) for hero in heroes}
-        for number in range(max(wanted.values(), default=0)):
+        wanted = texts_each(table, amount, more)
+        for number in range(max((wanted[hero] for hero in heroes), default=0)):
             for hero in (h for h in heroes if number < wanted[h]):
                 id = topic_id(self.name, language, type, teacher, plain(hero), number)
                 place, purpose = draw_each((PLACES, PURPOSES), seed, id)

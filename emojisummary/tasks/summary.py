@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup, Table, plain
-from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, texts_for, tidy, topic_id
+from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, texts_each, tidy, topic_id
 from emojisummary.validation import read_validation_set, validation_rows
 
 FORMS = (
@@ -47,9 +47,7 @@ class Summary(Task):
     def topics(
         self, table: Table, language: str, type: str, teacher: str, amount, seed: int, more=None, source: str | None = None
     ) -> Iterator[Row]:
-        ranked = sum(facts["rank"] is not None for facts in table.values())
-        more = more or {}
-        wanted = {emoji: texts_for(facts["rank"], ranked, amount) + more.get(emoji, 0) for emoji, facts in table.items()}
+        wanted = texts_each(table, amount, more)
         for number in range(max(wanted.values())):
             for emoji in (e for e in table if number < wanted[e]):
                 id = topic_id(self.name, language, type, teacher, plain(emoji), number)
