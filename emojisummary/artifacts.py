@@ -26,6 +26,8 @@ NOT_IN_YAML = re.compile(
     "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]"
 )  # what YAML wants escaped, or UTF-8 can't hold
 
+KINDS = {str: "text", list: "list"}
+
 GENERATED = ("id", "emoji", "text", "answer", "language", "type", "teacher")
 GRADED = ("id", "emoji", "text", "answer", "language", "type", "teacher", "grader", "verdict", "reason")
 CANARIES = (*GRADED, "truth")
@@ -119,10 +121,10 @@ def read_tsv(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str
         yield number, dict(zip(header, fields, strict=True))
 
 
-def read_jsonl(path: Path, fields: Iterable[str]) -> Iterator[tuple[Row | None, str]]:
-    """The objects of a JSONL file, each with ""; for a line that is none, or lacks a field, None and what is wrong with it."""
-    fields = set(fields)
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+def read_jsonl(path: Path, fields: dict[str, type]) -> Iterator[tuple[Row | None, str]]:
+    """The objects of a JSONL file, each with ""; for a line that is none, or where a field is missing or of another type, None
+    and what is wrong with it."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -130,9 +132,16 @@ def read_jsonl(path: Path, fields: Iterable[str]) -> Iterator[tuple[Row | None, 
         except (ValueError, RecursionError):
             yield None, f"unusable line, {path}, line {number}: not JSON"
             continue
-        lacking = fields - found.keys() if isinstance(found, dict) else fields
-        problem = f"unusable line, {path}, line {number}: without {', '.join(sorted(lacking))}" if lacking else ""
-        yield (None, problem) if problem else (found, "")
+        fault = _fault(found, fields)
+        yield (None, f"unusable line, {path}, line {number}: {fault}") if fault else (found, "")
+
+
+def _fault(found: object, fields: dict[str, type]) -> str:
+    lacking = fields.keys() - found.keys() if isinstance(found, dict) else fields
+    if lacking:
+        return f"without {', '.join(sorted(lacking))}"
+    wrong = [field for field, kind in fields.items() if not isinstance(found[field], kind)]
+    return f"`{wrong[0]}` is no {KINDS[fields[wrong[0]]]}" if wrong else ""
 
 
 def read_csv(path: Path, columns: Iterable[str], made_by: str | None = None) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from emojisummary.artifacts import (
     passes,
     read_csv,
     read_emoji,
+    read_jsonl,
     read_rows,
     read_text,
     read_tsv,
@@ -581,3 +582,32 @@ def test_the_hash_of_a_file_is_its_sha256(tmp_path):
 def test_package_versions_say_what_is_not_installed():
     versions = package_versions("pytest", "no-such-package-anywhere")
     assert versions == {"pytest": pytest.__version__, "no-such-package-anywhere": "not installed"}
+
+
+# --- JSON lines ---
+
+
+def test_only_a_line_feed_ends_a_json_line(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes('{"a": "one\u2028two\x85three"}\r\n\n{\n'.encode())
+    first, (broken, problem) = read_jsonl(tmp_path / "a.jsonl", {"a": str})
+    assert first == ({"a": "one\u2028two\x85three"}, "")
+    assert broken is None
+    assert problem.endswith("line 3: not JSON")
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('{"a": "x", "b": []}', ""),
+        ('{"a": "x", "b": [], "c": null}', ""),
+        ("[]", "without a, b"),
+        ('{"b": []}', "without a"),
+        ('{"a": null, "b": []}', "`a` is no text"),
+        ('{"a": "x", "b": "y"}', "`b` is no list"),
+    ],
+)
+def test_a_json_line_needs_its_fields_of_their_types(tmp_path, line, fault):
+    (tmp_path / "a.jsonl").write_text(line)
+    [(found, problem)] = read_jsonl(tmp_path / "a.jsonl", {"a": str, "b": list})
+    assert (found is None) == bool(fault)
+    assert problem == (f"unusable line, {tmp_path / 'a.jsonl'}, line 1: {fault}" if fault else "")

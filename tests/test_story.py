@@ -121,3 +121,17 @@ def test_of_a_closed_set_the_most_used_hero_gets_the_most_stories():
     topics = TASK.topics(table, "english", "story", "written", Amount(min=2, max=11, exponent=1), 7)
     found = Counter(topic["emoji"] for topic in topics)
     assert found == {hero: {0: 11, 1: 8, 2: 5, 3: 2}[ranked.index(hero)] for hero in ("🐶", "🦔")}
+
+
+def test_lines_with_wrong_types_are_counted_and_the_rest_goes_on(tmp_path):
+    good = {"role": "🦔", "place": "🏰", "purpose": "📚", "story": "Once.", "stories": ["Once."]}
+    wrong = [{"role": None, "stories": 1, "story": 1}, {"stories": "a text", "story": []}, {"stories": [], "story": None}]
+    wrong += [{"stories": ["Once.", 1], "place": 3}, {"stories": [" "], "purpose": ["📚"]}]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("\n".join(json.dumps(good | change) for change in [*wrong, {}]))
+    rows, problems = TASK.validation(str(file), EMOJI_OF)
+    assert [(row["text"], row["answers"]) for row in rows] == [("🦔 🏰 📚", '["Once."]')]
+    assert sum(problems.values()) == 5
+    assert all(problem.startswith("unusable line") for problem in problems)
+    found = list(TASK.written(str(file), EMOJI_OF))
+    assert [bool(key) for key, _ in found] == [False] * 5 + [True]

@@ -204,7 +204,7 @@ def conversations(file: str | None) -> Iterator[tuple[Row | None, str]]:
     original is "". Of several conversations with one id, the first counts.
     """
     numbers = {}
-    for number, (found, problem) in enumerate(read_jsonl(material(file), ("messages",)), start=1):
+    for number, (found, problem) in enumerate(read_jsonl(material(file), {"messages": object}), start=1):
         problem = problem or fault_of(found["messages"])
         conversation = None if problem else conversation_of(found)
         if conversation and (first := numbers.setdefault(conversation["id"], number)) != number:

@@ -15,7 +15,7 @@ from typing import ClassVar
 from emojisummary.artifacts import Row, read_jsonl, read_text, read_tsv
 from emojisummary.emojis import Lookup, clusters, plain
 from emojisummary.metrics import distinct, repetition, words
-from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, material, texts_each, tidy, topic_id
+from emojisummary.tasks.base import Messages, Task, Unusable, are_texts, draw_each, material, texts_each, tidy, topic_id
 
 DATA = Path(__file__).parents[2] / "data" / "story"
 HEROES = ("animal-mammal", "animal-bird", "animal-amphibian", "animal-reptile", "animal-bug", "animal-marine")
@@ -44,6 +44,7 @@ PURPOSES = (
     "🥁",
     "🎈",
 )
+PARTS = {"role": str, "place": str, "purpose": str}  # the three fields of a line in the files of stories
 SHORTEST, LONGEST = 60, 220  # words
 MOST_REPETITION = 0.15  # share of the 4-grams that came before: the paper's model went round in circles
 MARK = re.compile(r"[.!?…]['\"”’)]*\s*$")
@@ -99,11 +100,11 @@ class Story(Task):
         return {**facts, "text": text, "answer": story}
 
     def written(self, file: str | None, emoji_of: Lookup) -> Iterator[tuple[str | None, Row | str]]:
-        for example, problem in read_jsonl(material(file), ("role", "place", "purpose", "story")):
+        for example, problem in read_jsonl(material(file), PARTS | {"story": str}):
             if problem:
                 yield None, problem
                 continue
-            hero, place, purpose = (emoji_of.get(example[part]) for part in ("role", "place", "purpose"))
+            hero, place, purpose = (emoji_of.get(example[part]) for part in PARTS)
             if not (hero and place and purpose):
                 yield None, "stories with an emoji that is not in the table"
                 continue
@@ -147,13 +148,16 @@ class Story(Task):
 
     def validation(self, file: str, emoji_of: Lookup) -> tuple[list[Row], Counter]:
         rows, problems = [], Counter()
-        for entry, problem in read_jsonl(Path(file), ("role", "place", "purpose", "stories")):
+        for entry, problem in read_jsonl(Path(file), PARTS | {"stories": list}):
             if problem:
                 problems[problem] += 1
                 continue
-            text = " ".join(emoji_of.get(entry[part]) or entry[part] for part in ("role", "place", "purpose"))
-            facts = {"language": "english", "form": "story", "category": "", "split": ""}
+            text = " ".join(emoji_of.get(entry[part]) or entry[part] for part in PARTS)
             answers = json.dumps(entry["stories"], ensure_ascii=False)
+            if not are_texts(answers, self.least_answers):
+                problems[f"unusable line, {file}, {text}: `stories` is no list of texts"] += 1
+                continue
+            facts = {"language": "english", "form": "story", "category": "", "split": ""}
             rows.append({"id": topic_id("validation", text), "text": text, "answers": answers, **facts})
         return rows, +problems
 
