@@ -21,7 +21,7 @@ class ChatMeasure(Measure):
     def scored(self, given: list[str], model) -> dict[str, list[float]]:
         scores = super().scored(given, model)
         count = getattr(model, "count_tokens", rough_tokens)
-        compressed, original, terse = ([count(one[n]) for one in self.accepted] for n in range(3))
+        compressed, original, terse = ([count((one[n:] or [""])[0]) for one in self.accepted] for n in range(3))
         ours = list(map(count, given))
         lengths = {"reduction": (ours, original), "against_terse": (ours, terse), "reference_reduction": (compressed, original)}
         shorter = {name: [1 - n / of for n, of in zip(*both, strict=True)] for name, both in lengths.items() if all(both[1])}

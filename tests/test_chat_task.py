@@ -107,6 +107,21 @@ def test_conversations_that_cannot_be_used_are_named_and_the_rest_goes_on(tmp_pa
     assert sum(TASK.problems(str(tmp_path / "mine.jsonl")).values()) == 6
 
 
+@pytest.mark.parametrize("nothing", [{}, {"metadata": None}, {"metadata": [1]}, {"compressed": None, "terse": None}])
+def test_what_a_conversation_may_lack_may_be_null(tmp_path, nothing):
+    (tmp_path / "mine.jsonl").write_text(line([ASK, {"role": "assistant", "content": ORIGINAL}], **nothing))
+    [(found, problem)] = conversations(str(tmp_path / "mine.jsonl"))
+    assert (found["original"], found["compressed"], found["terse"], problem) == (ORIGINAL, "", "", "")
+
+
+@pytest.mark.parametrize("key", ["compressed", "terse"])
+def test_a_shorter_reply_that_is_no_text_makes_a_conversation_unusable(tmp_path, key):
+    (tmp_path / "mine.jsonl").write_text(line([ASK, {"role": "assistant", "content": ORIGINAL}], **{key: ["Yes."]}))
+    [(found, problem)] = conversations(str(tmp_path / "mine.jsonl"))
+    assert found is None
+    assert problem.endswith(f"`{key}` is no text")
+
+
 def test_shipped_conversations_pass_the_rules():
     shipped = usable(SOURCE)
     faults = {one["id"]: TASK.fault({"original": one["original"], "answer": one["compressed"]}) for one in shipped}

@@ -205,7 +205,7 @@ def conversations(file: str | None) -> Iterator[tuple[Row | None, str]]:
     """
     numbers = {}
     for number, (found, problem) in enumerate(read_jsonl(material(file), {"messages": object}), start=1):
-        problem = problem or fault_of(found["messages"])
+        problem = problem or fault_of(found["messages"]) or fault_of_replies(found)
         conversation = None if problem else conversation_of(found)
         if conversation and (first := numbers.setdefault(conversation["id"], number)) != number:
             problem = f"it has the id of number {first}"
@@ -232,7 +232,7 @@ def conversation_of(found: Row) -> Row:
         "text": text,
         "original": "" if is_augmented else reply["content"],
         "compressed": found.get("compressed") or (reply["content"] if is_augmented else ""),
-        "terse": found.get("terse", ""),
+        "terse": found.get("terse") or "",
     }
 
 
@@ -252,6 +252,12 @@ def fault_of(messages: object) -> str:
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
         return "it does not end with the assistant's turn"
     return ""
+
+
+def fault_of_replies(conversation: Row) -> str:
+    """What is wrong with the shorter replies, which may be missing."""
+    wrong = [key for key in ("compressed", "terse") if not isinstance(conversation.get(key) or "", str)]
+    return f"`{wrong[0]}` is no text" if wrong else ""
 
 
 def is_held_out(tree: str) -> bool:
