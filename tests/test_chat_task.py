@@ -212,6 +212,26 @@ def test_a_plain_text_is_a_users_first_turn():
     assert TASK.chat("Hello")[1:] == [{"role": "user", "content": "Hello"}]
 
 
+CONTENTS = ({}, {"content": None}, {"content": [{"type": "text", "text": "hi"}]})
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=["missing", "null", "list"])
+def test_a_message_without_a_text_is_an_error_in_the_place_of_its_answer_and_the_rest_goes_on(content):
+    from emojisummary.models.llm import LanguageModel
+
+    class Echo(LanguageModel):
+        def write(self, chats, max_new_tokens=256, **options):
+            return [chat[-1]["content"] for chat in chats]
+
+    bad = json.dumps([ASK, {"role": "user", **content}])
+    model = Echo("m", None, None, TASK, ["💻"], 100)
+    good, wrong, plain, deep = model.predict([json.dumps([ASK]), bad, "Hello", "[" * 100_000])
+    assert good["answer"] == ASK["content"]
+    assert wrong == {"text": bad, "error": "a message of the conversation has no text as its content"}
+    assert (plain["answer"], deep["answer"]) == ("Hello", "[" * 100_000)
+    assert TASK.readable(bad) == bad
+
+
 def test_rough_tokens_worked_by_hand():
     assert rough_tokens("install Python 💻!") == 2 + 2 + 3 + 1
 

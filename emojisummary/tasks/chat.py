@@ -145,6 +145,9 @@ class Chat(Task):
         """As it is, as when it's answered: a list of messages is JSON, and in a message white space may be code's."""
         return text.strip()
 
+    def refuses(self, text: str, emoji_of: Lookup) -> str | None:
+        return None if all(map(has_content, listed(text))) else "a message of the conversation has no text as its content"
+
     def lessons(self, row: Row) -> list[tuple[Messages, str]]:
         """The reply, and the assistant's earlier turns."""
         whole = [*self.chat(row["text"]), {"role": "assistant", "content": row["answer"]}]
@@ -271,13 +274,22 @@ def messages(text: str) -> Messages:
     >>> messages("How do I install Python?")
     [{'role': 'user', 'content': 'How do I install Python?'}]
     """
+    found = listed(text)
+    return found if found and all(map(has_content, found)) else [{"role": "user", "content": text}]
+
+
+def listed(text: str) -> list[dict]:
+    """The messages of a text that is a list of messages, with or without a content; of any other text, none."""
     try:
         found = json.loads(text)
-    except ValueError:
-        found = None
-    if isinstance(found, list) and found and all(isinstance(one, dict) and one.get("role") in ROLES for one in found):
-        return found
-    return [{"role": "user", "content": text}]
+    except (ValueError, RecursionError):
+        return []
+    is_list = isinstance(found, list) and all(isinstance(one, dict) and one.get("role") in ROLES for one in found)
+    return found if is_list else []
+
+
+def has_content(message: dict) -> bool:
+    return isinstance(message.get("content"), str)
 
 
 def terms_of(text: str) -> list[str]:
