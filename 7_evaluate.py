@@ -13,7 +13,17 @@ writes  runs/<run>/results.yaml and report.html, with answers to test prompts an
 
 from pathlib import Path
 
-from emojisummary.artifacts import fingerprint, is_stamped, read_csv, read_emoji, read_yaml, stamp, write_text, write_yaml
+from emojisummary.artifacts import (
+    fingerprint,
+    is_stamped,
+    passes,
+    read_csv,
+    read_emoji,
+    read_yaml,
+    stamp,
+    write_text,
+    write_yaml,
+)
 from emojisummary.assignment import as_markdown, assignment
 from emojisummary.checklist import answered, checklist_as_text, prompts_as_text, read_prompts, ticked
 from emojisummary.emojis import Lookup
@@ -39,16 +49,20 @@ def accuracy(settings):
     folder, name = settings.folder, f"-{Path(settings.data).stem}" if settings.data else ""
     path, report = folder / f"results{name}.yaml", folder / f"report{name}.html"
     data, every = texts(settings)
+    every = [row for row in every if passes(row.get("language", "english"), settings.language)]
     rows, dev = split(every, "test")[: settings.limit], split(every, "dev")[: settings.limit]
     if not rows:
-        raise UserError(f"{data} has no text of the part `test`.")
+        languages = f" in {', '.join(settings.language)}: name another --language" if settings.language else ""
+        raise UserError(f"{data} has no text of the part `test`{languages}.")
     prompts = [Path(settings.prompts)] if settings.prompts else []
     files = [data, *prompts, *inputs(settings)]
-    made_from = fingerprint([*files, *others(settings)], settings.own() | {"limit": settings.limit})
+    chosen = {"language": settings.language, "limit": settings.limit}
+    made_from = fingerprint([*files, *others(settings)], settings.own() | chosen)
     if not (is_stamped(path, made_from) and report.exists()):
         table = read_emoji(folder)
         task, models = TASKS[settings.task], connected(settings, table)
         results, answers = evaluate(models, rows, task, settings, files, table, dev)
+        results["made"]["settings"] |= chosen
         if settings.judge:
             results["judged"] = judged(connect(settings.judge, table, settings), task, answers, list(models))
         results["prompts"] = answered(models, task, read_prompts(settings.prompts)[: settings.limit])

@@ -19,7 +19,8 @@ TITLES = {"known": "Known prompts", "novel": "Novel prompts", "edge": "Edge case
 
 def assignment(models: dict, task, settings, judge=None) -> dict:
     """The content of assignment.yaml; the first of `models` is the student, the others are compared with it on novel ones."""
-    parts = {name: [row for _, row in read_tsv(Path(settings.assignment) / f"{name}.tsv", ("text",))] for name in TITLES}
+    files = {name: Path(settings.assignment) / f"{name}.tsv" for name in TITLES}
+    parts = {name: [row for _, row in read_tsv(file, ("text",))][: settings.limit] for name, file in files.items()}
     learned = {row["text"]: row["answer"] for row in read_csv(settings.folder / "training_data.csv", ("text", "answer"))}
     strangers = [row["text"] for row in parts["novel"] if row["text"] in learned]
     if strangers:

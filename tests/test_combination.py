@@ -1,7 +1,10 @@
 """Combinations: what is accepted as one, how it is scored, and that a teacher's answer is read."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from emojisummary.assignment import TITLES, assignment
 from emojisummary.emojis import Lookup, clusters, read_tables
 from emojisummary.models.written import Written
 from emojisummary.sections import Amount
@@ -100,3 +103,11 @@ def test_shipped_pairs_are_whole_and_kept_apart_from_validation():
     assert not problems
     assert not {TASK.same(pair) for pair in pairs} & {TASK.same(row) for row in validation}
     assert not any(EMOJI_OF.split(row["text"]) for row in [*pairs, *validation])
+
+
+def test_a_limited_assignment_asks_the_first_prompts_of_each_part(tmp_path):
+    (tmp_path / "training_data.csv").write_text("text,answer\nLet's go dancing tonight.,💃🕺\n")
+    settings = SimpleNamespace(assignment=str(ROOT / "data/combination"), folder=tmp_path, limit=2)
+    model = SimpleNamespace(combine=lambda texts, least, most: [["💃", "🕺"]] * len(texts))
+    result = assignment({"ours": model, "other": model}, TASK, settings)
+    assert [len(result[part]) for part in TITLES] == [2, 2, 2]

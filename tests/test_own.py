@@ -14,6 +14,7 @@ import yaml
 from emojisummary.artifacts import VALIDATION, read_yaml, write_csv, write_text
 from emojisummary.emojis import Lookup, read_tables
 from emojisummary.own import only, own_rows
+from emojisummary.settings import read_settings
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.validation import read_validation_set
@@ -138,6 +139,19 @@ def test_answers_of_ones_own_that_cannot_be_used_are_left_out_and_counted(tmp_pa
     assert [row["answers"] for row in read_own(tmp_path, task, rows)] == [good]
     assert ": 1 texts; " in (printed := capsys.readouterr().out)
     assert printed.endswith(f": {len(bad)}\n")
+
+
+def test_a_language_is_all_that_is_measured_and_is_recorded(trained, tmp_path):
+    evaluate, file = import_module("7_evaluate"), tmp_path / "two.csv"
+    file.write_text("text,answers,language\nwhat a tune,🔥,english\nFrohe Weihnachten,🎄,german\n", encoding="utf-8")
+    own = ["--config", "recipes/own-data.yaml", "--runs_folder", str(trained), "--data", str(file)]
+    for language, text in (("english", "what a tune"), ("german", "Frohe Weihnachten")):
+        evaluate.main(read_settings("evaluate", [*own, "--models", "linear", "--language", language]))
+        results = read_yaml(trained / "own-data" / "results-two.yaml")
+        assert [example["text"] for example in results["examples"]] == [text]
+        assert results["made"]["settings"]["language"] == [language]
+    with pytest.raises(UserError, match=r"two.csv has no text of the part `test` in french"):
+        evaluate.main(read_settings("evaluate", [*own, "--language", "french"]))
 
 
 def test_results_depend_on_the_other_runs_and_bases_that_they_are_compared_with(tmp_path):
