@@ -130,6 +130,15 @@ def test_it_is_measured_beside_models_that_rank():
     assert "parsing" not in results["models"]["ours"] and "tokens" not in results["models"]["ours"]
 
 
+@pytest.mark.parametrize("task", ["combination", "story"])
+def test_its_tokens_are_counted_where_it_does_not_rank(task):
+    rows = [{"text": "🍔 🍟 👍", "answers": '["🍔🍟"]' if task == "story" else "🍔🍟"}] * 3
+    with StandIn(reply=lambda request: "A burger 🍔 and fries 🍟.") as server:
+        results, _ = evaluate({"chat": served("openai/stand-in", server.url)}, rows, TASKS[task], settings(), [])
+    tokens = results["models"]["chat"]["tokens"]
+    assert all(tokens[part]["total"] == 3 * tokens[part]["per_text"] > 0 for part in ("prompt", "answer"))
+
+
 # --- a language model of one's own ---
 
 

@@ -19,7 +19,7 @@ READINGS = ("strict", "lenient")
 class Asked:
     """A model that has `answer(requests)` gets a `rank` by it. `table` is the emoji's, `prompt` what is asked about each text.
 
-    After `rank`, `said` holds the replies, one for each text: those of `answer`, each with its `strict` and its `lenient`
+    `said` holds the last replies, one for each text: those of `answer`, after `rank` each with its `strict` and its `lenient`
     reading, an emoji or None.
     """
 
@@ -48,7 +48,8 @@ class Asked:
     def _replies(self, chats: list[Messages]) -> list[Row]:
         requests = [{"id": f"{n:012x}", "messages": chat} for n, chat in enumerate(chats)]
         replies = {request["id"]: reply for request, reply in self.answer(requests)}
-        return [reply for _, reply in sorted(replies.items())]
+        self.said = [reply for _, reply in sorted(replies.items())]
+        return self.said
 
     def rank(self, texts: list[str], top: int = 5) -> list[list[tuple[str, float]]]:
         """For each text the one emoji that the model gives, with the probability 1; nothing where it gives none."""
