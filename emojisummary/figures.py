@@ -75,15 +75,13 @@ def flat(tree, above: str = "") -> dict[str, object]:
 
 
 def domain(figures: list, share: bool) -> tuple[float, float]:
-    """From where to where an axis goes: 0 to 1 for shares, else wide enough for all figures, and 0.
+    """From where to where an axis goes: wide enough for all figures and 0, for shares also 1.
 
-    >>> domain([{"value": 12, "low": 8, "high": 16}], share=False)
-    (0, 16)
+    >>> domain([{"value": 12, "low": 8, "high": 16}], share=False), domain([-0.5, 0.2], share=True)
+    ((0, 16), (-0.5, 1))
     """
-    if share:
-        return 0, 1
     ends = [end for figure in map(read, figures) for end in (figure["value"], figure["low"], figure["high"]) if end is not None]
-    low, high = min([0, *ends]), max([0, *ends])
+    low, high = min([0, *ends]), max([1 if share else 0, *ends])
     return (low, high) if high > low else (low, low + 1)
 
 

@@ -177,7 +177,7 @@ def groups(results: dict) -> dict:
     if not found:
         return {}
     figures = [figure for members in found.values() for marks in members.values() for _, figure in marks]
-    share = all(0 <= figure["value"] <= 1 for figure in figures)
+    share = is_share(results, metric)
     return {"metric": metric, "share": share, "ends": domain(figures, share), "kinds": found}
 
 

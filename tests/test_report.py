@@ -162,6 +162,22 @@ def test_marks_lie_within_their_axes():
     assert all(0 <= at <= 100 for at in places)
 
 
+def test_shares_below_0_have_an_axis_and_a_scale_of_their_own():
+    longer, shorter = ({"value": value, "low": value - 0.1, "high": value + 0.1, "n": 9} for value in (-6.8, 0.4))
+    figures = {
+        name: {"metrics": {"reduction": one, "meaning": 0.7}, "groups": {"form": {form: {"reduction": one} for form in "ab"}}}
+        for name, one in (("long", longer), ("short", shorter))
+    }
+    page = html({"numbers": ["words"], "models": figures, "comparisons": [], "examples": []}, [])
+    found = Reader(page)
+    places = [line[x] for tag, line in found.elements for x in ("x", "x1", "x2") if tag in ("use", "line") and x in line]
+    assert len(places) > 20
+    assert all(0 <= float(at.rstrip("%")) <= 100 for at in places)
+    scales = ["".join(re.findall(r">([^<>]+)<", scale)) for scale in re.findall(r'<span class="ends">.*?</li>', page)]
+    assert scales == ["050100 %", *["-690100 %"] * 2]
+    assert "long -680.0 (-690.0--670.0), short 40.0 (30.0-50.0)" in page.split('id="groups"')[1]  # per cent, as a share
+
+
 def test_worst_misses_are_wrong_answers_with_the_surest_first():
     found = misses(ANSWERS, "doubtful")
     assert 1 < len(found) <= 10
