@@ -6,7 +6,8 @@ const form = document.querySelector("form.filters");
 if (form) {
   // compared without case, accents and the invisible sign that asks for a coloured emoji
   const folded = text => text.normalize("NFKD").replace(/[\u0300-\u036f\ufe0f]/g, "").toLowerCase();
-  const known = rows.map(row => folded(row.textContent));
+  const seen = row => [...row.querySelectorAll(".text, .facts, .glyphs, .prose")].map(part => part.textContent).join(" ");
+  const known = rows.map(row => folded(seen(row)));
   const count = document.getElementById("count");
   const more = document.querySelector(".more");
   let shown = PAGE;
