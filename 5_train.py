@@ -35,7 +35,8 @@ def main(settings):
     table = read_emoji(folder)
     task = TASKS[settings.task]
     rows, problems = training_rows(read_csv(files[0], ("text", "answer"), "python 4_combine.py"), task, Lookup(table))
-    validation = split(read_csv(files[1], ("text", "answers"), "python 4_combine_eval.py"), "dev")[: settings.eval_rows]
+    judged_by = read_csv(files[1], ("text", "answers"), "python 4_combine_eval.py", filled=("answers",))
+    validation = split(judged_by, "dev")[: settings.eval_rows]
     if not validation:
         raise UserError(f"{files[1]} has no text of the part `dev`: the best checkpoint is chosen by them.")
     check(settings, task)

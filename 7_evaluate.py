@@ -84,7 +84,7 @@ def texts(settings):
     """The file of the texts with accepted answers, and its rows."""
     if not settings.data:
         path = settings.folder / "validation_data.csv"
-        return path, read_csv(path, ("text", "answers"), "python 4_combine_eval.py")
+        return path, read_csv(path, ("text", "answers"), "python 4_combine_eval.py", filled=("answers",))
     path = Path(settings.data)
     emoji_of = Lookup(read_emoji(settings.folder))
     rows, problems = TASKS[settings.task].labelled(read_csv(path, ("text", "answers")), emoji_of)

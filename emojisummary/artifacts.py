@@ -144,8 +144,11 @@ def _fault(found: object, fields: dict[str, type]) -> str:
     return f"`{wrong[0]}` is no {KINDS[fields[wrong[0]]]}" if wrong else ""
 
 
-def read_csv(path: Path, columns: Iterable[str], made_by: str | None = None) -> list[dict[str, str]]:
-    """The rows of a CSV file. Raises UserError where it's missing, empty or broken, with the line."""
+def read_csv(
+    path: Path, columns: Iterable[str], made_by: str | None = None, filled: Iterable[str] = ()
+) -> list[dict[str, str]]:
+    """The rows of a CSV file. Raises UserError where it's missing, empty or broken, or a row has nothing in a column
+    of `filled`, with the line."""
     reader = csv.reader(io.StringIO(read_text(path, made_by), newline=""), strict=True)
     rows, header, line = [], None, 1
     try:
@@ -157,6 +160,9 @@ def read_csv(path: Path, columns: Iterable[str], made_by: str | None = None) -> 
                 raise broken(path, reader.line_num, f"{len(fields)} fields, the header has {len(header)}", made_by)
             elif fields:
                 rows.append(dict(zip(header, fields, strict=True)))
+                empty = [column for column in filled if not rows[-1][column].strip()]
+                if empty:
+                    raise broken(path, line, f"`{empty[0]}` is empty: fill it in, or delete the line", made_by)
             line = reader.line_num + 1
     except csv.Error as error:
         raise broken(path, line, str(error), made_by) from None

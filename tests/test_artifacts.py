@@ -345,6 +345,13 @@ def test_an_empty_file_is_named_with_the_command_that_makes_it(reader, content, 
     assert COMMAND in str(error.value)
 
 
+def test_an_empty_field_that_must_be_filled_is_named_by_the_line_on_which_its_row_begins(tmp_path):
+    path = file(tmp_path, 'a,b\n"1\n2",3\n\n"4\n5", \n')
+    assert len(read_csv(path, ("a", "b"), filled=("a",))) == 2
+    with pytest.raises(UserError, match=r"line 5: `b` is empty: fill it in, or delete the line\. Make it with: "):
+        read_csv(path, ("a", "b"), COMMAND, filled=("a", "b"))
+
+
 def test_a_csv_of_only_a_header_is_named_with_the_command_that_makes_it(tmp_path):
     path = file(tmp_path, "a,b\n")
     with pytest.raises(UserError) as error:

@@ -242,6 +242,8 @@ def test_a_command_that_an_error_names_is_one_for_the_same_run(world):
         ("training_data.csv", "text,answer\nhello,🐶,🐱\n", "5_train", "line 2"),
         ("training_data.csv", "text,answer\nhello,nothing\n", "5_train", "emoji table"),
         ("validation_data.csv", "id,text\n1,hello\n", "5_train", "answers"),
+        ("validation_data.csv", "id,text,answers\n1,hello,🐶\n2,bye, \n", "5_train", "line 3: `answers` is empty"),
+        ("validation_data.csv", "id,text,answers\n1,hello,🐶\n2,bye,\n", "7_evaluate", "line 3: `answers` is empty"),
     ],
 )
 def test_a_broken_artifact_is_named_with_its_line(world, artifact, content, stage, said):
