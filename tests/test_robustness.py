@@ -98,6 +98,11 @@ def test_shares_by_kind_and_of_all():
     assert shares["case"]["as_expected"]["n"] == 2
 
 
+def test_a_kind_called_all_counts_each_pair_once():
+    shares = by_kind([SAME | {"kind": "all"}, DIFFERENT], [("❤️", "❤️"), ("😂", "😂")], 50, 7)
+    assert {kind: found["as_expected"]["n"] for kind, found in shares.items()} == {"all": 2, "negation": 1}
+
+
 def test_models_side_by_side():
     models = {"good": ByHeart(a="❤️", A="❤️", yes="🎉", no="💔"), "mute": ByHeart(a="❤️", yes="🎉")}
     results = robustness(models, [SAME, DIFFERENT], 50, 7)
