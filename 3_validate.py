@@ -21,7 +21,7 @@ from emojisummary.artifacts import CANARIES, GRADED, artifact_name, chosen, pass
 from emojisummary.emojis import Lookup
 from emojisummary.graders import as_text as graders_as_text
 from emojisummary.graders import read_canaries, read_graded, report
-from emojisummary.grading import FORM, GradedFile
+from emojisummary.grading import FORM, GradedFile, check_ids
 from emojisummary.ledger import PROBE, Ledger, as_text, forecast
 from emojisummary.models import connect_for
 from emojisummary.stage import run
@@ -32,11 +32,13 @@ from emojisummary.validation import split
 def main(settings):
     table = read_emoji(settings.folder)
     judged = split(TASKS[settings.task].validation(settings.validation_set, Lookup(table))[0], "dev")
-    written = []
-    for path, fields in chosen(settings.folder / "generated", "yaml", settings, made_by="python 2_generate.py"):
-        rows = read_generated(path, made_by="python 2_generate.py")
+    made_by, written = "python 2_generate.py", []
+    paths = dict(chosen(settings.folder / "generated", "yaml", settings, made_by))
+    generated = {path: read_generated(path, made_by) for path in paths}
+    check_ids(generated.items())
+    for path, rows in generated.items():
         both = (rows[: settings.limit], rows)
-        written.append((fields, both, [canaries(some, judged, settings.canaries, settings.seed, table) for some in both]))
+        written.append((paths[path], both, [canaries(some, judged, settings.canaries, settings.seed, table) for some in both]))
     for name in (g for g in settings.graders if passes(g, settings.grader)):
         grader = connect_for("judge texts", name, table, settings)
         grade(grader, files_of(grader, written, settings), settings)

@@ -3,6 +3,7 @@
 import random
 import re
 import unicodedata
+from collections import defaultdict
 
 from emojisummary.artifacts import Row
 from emojisummary.emojis import plain
@@ -12,12 +13,16 @@ ASCII_REST = re.compile(r"[^a-z0-9$+<=>^`|~]+")
 
 
 def merge(graded: list[Row], also: dict[str, str]) -> list[Row]:
-    """One row for each id, with `votes`, its number of yes verdicts, and `also`, its other accepted emoji."""
-    rows = {}
+    """One row for each id, with `votes`, the number of graders that said yes, and `also`, its other accepted emoji.
+
+    A grader has one vote, in however many files its verdict stands.
+    """
+    rows, agreed = {}, defaultdict(set)
     for vote in graded:
-        row = rows.setdefault(vote["id"], {**vote, "votes": 0, "also": also.get(vote["id"], "")})
-        row["votes"] += vote["verdict"] == "yes"
-    return list(rows.values())
+        rows.setdefault(vote["id"], vote)
+        if vote["verdict"] == "yes":
+            agreed[vote["id"]].add(vote["grader"])
+    return [{**row, "votes": len(agreed[id]), "also": also.get(id, "")} for id, row in rows.items()]
 
 
 def without_duplicates(rows: list[Row], same=None) -> list[Row]:

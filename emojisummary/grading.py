@@ -3,11 +3,12 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from emojisummary.artifacts import Journal, Row, is_stamped, read_csv, write_csv
 from emojisummary.replies import spoken
+from emojisummary.stage import UserError
 from emojisummary.tasks.base import tidy
 
 VERDICT = re.compile(r"\W*(yes|no)\b(.*)", re.IGNORECASE | re.DOTALL)
@@ -53,6 +54,17 @@ def filled_form(reply: str) -> dict | None:
     except (ValueError, RecursionError):
         return None
     return form if isinstance(form, dict) else None
+
+
+def check_ids(files: Iterable[tuple[Path, list[Row]]]) -> None:
+    """Raises UserError where two rows have the same id: a verdict on it would be one on either."""
+    home = {}
+    for path, rows in files:
+        for id in (row["id"] for row in rows):
+            if id in home:
+                where = f"twice in {path}" if home[id] == path else f"in both {home[id]} and {path}"
+                raise UserError(f"Row {id} is {where}: take one away, or give it an id of its own.")
+            home[id] = path
 
 
 class GradedFile:

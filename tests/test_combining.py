@@ -49,6 +49,11 @@ def test_merge_makes_one_row_for_each_id_in_order_of_appearance():
     assert [(r["id"], r["votes"], r["also"]) for r in rows] == [("b", 2, ""), ("a", 0, "🍔 🍟")]
 
 
+def test_a_grader_has_one_vote_for_a_row_however_often_it_stands_there():
+    (merged,) = merge([vote("a", "yes"), vote("a", "yes"), vote("a", "no", "two")], {})
+    assert merged["votes"] == 1
+
+
 def test_merge_leaves_the_votes_it_was_given_alone():
     graded = [vote("a", "yes")]
     merge(graded, {"a": "🍔"})

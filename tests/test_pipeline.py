@@ -261,6 +261,25 @@ def test_a_broken_artifact_is_named_with_its_line(world, artifact, content, stag
 
 
 @pytest.mark.parametrize(
+    ("copy", "said"),
+    [
+        ("english_keywords_phrasebook copy.yaml", "Row a is in both {folder}/{copy} and {folder}/{name}: take one away"),
+        ("english_keywords_phrasebook.yaml", "Row a is twice in {folder}/{name}: take one away"),
+    ],
+)
+def test_an_id_that_two_rows_have_is_named_before_anything_is_judged(world, copy, said):
+    world("1_emoji")
+    folder, name = world.path("generated"), "english_keywords_phrasebook.yaml"
+    folder.mkdir()
+    (folder / name).write_text(ROW)
+    with (folder / copy).open("a") as file:
+        file.write(ROW.replace("woof", "bark"))
+    done = world("3_validate", "--graders", "rules", code=1)
+    assert said.format(folder=folder, copy=copy, name=name) in done.stderr
+    assert not world.path("graded").exists()
+
+
+@pytest.mark.parametrize(
     ("flags", "said"),
     [
         (["--task", "chat"], "generate.source"),
