@@ -16,6 +16,7 @@ from emojisummary.combining import merge, near_duplicates, shuffled, without_dup
 from emojisummary.coverage import coverage, write_coverage
 from emojisummary.emojis import Lookup
 from emojisummary.graders import accept, percent, read_canaries, read_graded
+from emojisummary.grading import is_about
 from emojisummary.own import own_rows
 from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
@@ -26,13 +27,15 @@ def main(settings):
     task = TASKS[settings.task]
     given, canaries = own_rows(settings.rows, task.tidied), read_canaries(settings.folder)
     is_graded = not given or (settings.folder / "graded").exists()
-    graded = read_graded(settings.folder, settings) if is_graded else []
+    verdicts = read_graded(settings.folder, settings) if is_graded else []
     _, left_out = trusted(canary_rates(canaries), settings.worst_false_accept)
     for grader, rate in left_out.items():
         print(f"warning: {grader} is left out: it accepts {percent(rate)} of the pairs known to be wrong.", file=sys.stderr)
-    also = {}
+    written = {}
     for path in sorted((settings.folder / "generated").glob("*.yaml")):
-        also |= {row["id"]: row.get("also", "") for row in read_generated(path, columns=("id",))}
+        written |= {row["id"]: row for row in read_generated(path, columns=("id",))}
+    also = {id: row.get("also", "") for id, row in written.items()}
+    graded = [verdict for verdict in verdicts if is_about(verdict, written.get(verdict["id"], {}))]
 
     rows = merge([vote for vote in graded if vote["grader"] not in left_out], also)
     emoji_of = Lookup(read_emoji(settings.folder))
@@ -58,6 +61,8 @@ def main(settings):
     print(f"  too few yes: {len(own) + len(rows) - len(accepted):,}")
     print(f"  duplicates: {len(accepted) - len(single):,}")
     print(f"  too near to a validation text: {len(leaks):,}")
+    if len(graded) < len(verdicts):
+        print(f"  verdicts on texts that are no longer there: {len(verdicts) - len(graded):,} (python 3_validate.py)")
     if len(learned) < len(kept):
         print(f"  beyond the limit: {len(kept) - len(learned):,}")
 

@@ -56,6 +56,11 @@ def filled_form(reply: str) -> dict | None:
     return form if isinstance(form, dict) else None
 
 
+def is_about(judged: Row, row: Row) -> bool:
+    """Whether a verdict is on just this: in some tasks it's the answer that is judged, and the text is its prompt."""
+    return all(judged.get(key, "") == row.get(key, "") for key in JUDGED)
+
+
 def check_ids(files: Iterable[tuple[Path, list[Row]]]) -> None:
     """Raises UserError where two rows have the same id: a verdict on it would be one on either."""
     home = {}
@@ -88,9 +93,8 @@ class GradedFile:
                 yield batch
 
     def is_judged(self, row: Row) -> bool:
-        """Whether there's a verdict on just this: in some tasks it's the answer that is judged, and the text is its prompt."""
         judged = self.journal.rows.get(row["id"])
-        return judged is not None and all(judged.get(key, "") == row.get(key, "") for key in JUDGED)
+        return judged is not None and is_about(judged, row)
 
     def take(self, row: Row, reply: Row) -> str:
         """Keeps a verdict, and returns it. A grader that gave no answer is unclear, with the reason."""

@@ -78,7 +78,7 @@ def graded_run(folder, votes, also=None):
     for grader in {v["grader"] for v in votes}:
         path = folder / "r" / "graded" / f"english_paragraph_phrasebook_{grader}.csv"
         write_csv(path, GRADED, [v for v in votes if v["grader"] == grader])
-    rows = [{"id": id, "also": emoji} for id, emoji in (also or {v["id"]: "" for v in votes}).items()]
+    rows = [vote | {"also": (also or {}).get(id, "")} for id, vote in {v["id"]: v for v in votes}.items()]
     write_text(folder / "r" / "generated" / "english_paragraph_phrasebook.yaml", "".join(map(yaml_line, rows)))
 
 
@@ -121,6 +121,22 @@ def test_a_text_below_the_quorum_does_not_join_the_also_of_its_duplicate(tmp_pat
 def test_also_comes_from_the_generated_rows(tmp_path):
     graded_run(tmp_path, [vote("a", "yes")], also={"a": "😃 😄"})
     assert combine(tmp_path)[0]["also"] == "😃 😄"
+
+
+@pytest.mark.parametrize("change", [{"text": "corrected"}, {"emoji": "🍔"}, {"answer": "🍔"}, {"id": "another"}])
+def test_a_verdict_on_a_row_that_is_no_longer_there_is_no_vote(change, tmp_path, capsys):
+    graded_run(tmp_path, [vote("a", "yes", "one"), vote("b", "yes", "one"), vote("b", "yes", "two")])
+    now = [vote("a", "yes"), vote("b", "yes") | change]
+    write_text(tmp_path / "r" / "generated" / "english_paragraph_phrasebook.yaml", "".join(map(yaml_line, now)))
+    assert [r["id"] for r in combine(tmp_path)] == ["a"]
+    assert "1 rows of 1\n" in (said := capsys.readouterr().out)
+    assert "verdicts on texts that are no longer there: 2 (python 3_validate.py)" in said
+    assert [line["rows"] for line in read_csv(tmp_path / "r" / "coverage.csv", ("rows",))] == ["1"]
+
+
+def test_yes_votes_on_two_texts_are_not_added_up(tmp_path):
+    graded_run(tmp_path, [vote("a", "yes", "one", "old text"), vote("a", "yes", "two", "new text")])
+    assert [(r["text"], r["votes"]) for r in combine(tmp_path)] == [("new text", "1")]
 
 
 def test_a_validation_text_does_not_get_into_the_training_data(tmp_path):
