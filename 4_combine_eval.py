@@ -15,8 +15,9 @@ from emojisummary.tasks import TASKS
 
 def main(settings):
     emoji_of = Lookup(read_emoji(settings.folder))
-    rows, problems = TASKS[settings.task].validation(settings.validation_set, emoji_of)
-    rows = [row for row in rows if passes(row["language"], settings.language or settings.languages)]
+    texts, problems = TASKS[settings.task].validation(settings.validation_set, emoji_of)
+    rows = [row for row in texts if passes(row["language"], settings.language or settings.languages)]
+    problems["texts in other languages"] = len(texts) - len(rows)
     if not rows:
         raise UserError(f"{settings.validation_set}: no text is left with these filters and this emoji table.")
 
@@ -24,7 +25,7 @@ def main(settings):
     rows = shuffled(rows, settings.seed)[: settings.limit]
     write_csv(path, VALIDATION, rows)
     print(f"{path}: {len(rows):,} texts")
-    for problem, count in problems.items():
+    for problem, count in (+problems).items():
         print(f"  {problem}: {count}")
 
 

@@ -13,16 +13,27 @@ from emojisummary.emojis import Lookup
 from emojisummary.stage import UserError
 from emojisummary.tasks.base import tidy, topic_id
 
+PARTS = ("dev", "test", "")
+
 
 def read_validation_set(file: str) -> list[Row]:
-    """The entries as they stand in the file. Raises UserError naming the first one that lacks a text or answers."""
+    """The entries as they stand in the file. Raises UserError naming the first one that lacks a text or answers, or whose
+    `split` is no part."""
     entries = read_csv(Path(file), ("text", "answers")) if file.endswith(".csv") else read_yaml(Path(file))
     if not isinstance(entries, list):
         raise UserError(f"{file}: expected a sequence of texts with their answers.")
     for number, entry in enumerate(entries, start=1):
         if not _is_whole(entry):
             raise UserError(f"{file}: entry {number} needs a `text` and `answers`, both in words: {entry!r}.")
+        if _fact(entry, "split") not in PARTS:
+            raise UserError(f"{file}: entry {number}: `split` is {entry['split']!r}; it's `dev`, `test` or left empty.")
     return entries
+
+
+def _fact(entry: Row, key: str, default: str = "") -> str:
+    """What an entry says of itself; the default where it doesn't, or its cell is empty. A `split` is in lower case."""
+    fact = str(entry.get(key) or "").strip() or default
+    return fact.lower() if key == "split" else fact
 
 
 def _is_whole(entry: object) -> bool:
@@ -54,7 +65,7 @@ def validation_rows(
             problems["texts without any answer in the table"] += 1
             continue
         defaults = {"language": "english", "form": "", "category": "", "split": ""}
-        facts = {key: entry.get(key, default) for key, default in defaults.items()}
+        facts = {key: _fact(entry, key, default) for key, default in defaults.items()}
         rows.append({"id": topic_id("validation", text), "text": text, "answers": " ".join(answers), **facts})
     unique = list({row["id"]: row for row in rows}.values())
     problems["texts listed twice"] = len(rows) - len(unique)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from emojisummary.artifacts import write_yaml
 from emojisummary.emojis import Lookup, read_tables
 from emojisummary.stage import UserError
 from emojisummary.tasks.base import topic_id
@@ -104,6 +105,12 @@ def test_a_row_keeps_what_is_known():
     assert "other" not in row
 
 
+@pytest.mark.parametrize("empty", ["", " ", None])
+def test_an_empty_cell_is_as_good_as_none(empty):
+    (row,), _ = validation_rows([entry(language=empty, form=empty, category=empty, split=empty)], EMOJI_OF)
+    assert [row] == validation_rows([entry()], EMOJI_OF)[0]
+
+
 @pytest.mark.parametrize(
     ("given", "answers", "left_out"),
     [
@@ -147,8 +154,31 @@ def test_rows_of_no_part_belong_to_both(part, expected):
     assert "".join(row["id"] for row in split(rows, part)) == expected
 
 
+@pytest.mark.parametrize(("given", "part"), [("Dev", "dev"), (" TEST ", "test"), ("", ""), ("~", "")])
+def test_a_part_may_be_spelled_otherwise(given, part, tmp_path):
+    name = file(tmp_path, f"- {{text: a, answers: 😀, split: {given}}}\n")
+    assert [row["split"] for row in validation_rows(read_validation_set(name), EMOJI_OF)[0]] == [part]
+
+
+@pytest.mark.parametrize("split", ["train", "devel", "2"])
+def test_an_entry_of_no_part_is_named(split, tmp_path):
+    name = file(tmp_path, f"- {{text: a, answers: 😀}}\n- {{text: b, answers: 😀, split: {split}}}\n")
+    with pytest.raises(UserError, match=f"entry 2: `split` is .?{split}.?; it's `dev`, `test`"):
+        read_validation_set(name)
+
+
 def test_rows_without_a_column_split_belong_to_both():
     assert split([{"id": "a"}], "dev") == split([{"id": "a"}], "test") == [{"id": "a"}]
+
+
+# --- stage 4 ---
+
+
+def test_texts_that_the_languages_leave_out_are_counted(world):
+    write_yaml(world.path("emoji_data.yaml"), {"😀": {}})
+    (world.folder / "my.csv").write_text("text,answers,language\na,😀,\nb,😀,English\nc,😀,german\n", encoding="utf-8")
+    printed = world("4_combine_eval", "--validation_set", str(world.folder / "my.csv")).stdout
+    assert "validation_data.csv: 2 texts\n  texts in other languages: 1\n" in printed
 
 
 # --- the shipped set ---
