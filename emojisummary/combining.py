@@ -45,6 +45,7 @@ def normalise(text: str) -> str:
     """The text's words and signs in lower case, without punctuation: what two copies of a text share."""
     if text.isascii():  # most texts are: the same, five times as fast
         return " ".join(ASCII_REST.sub(" ", text.lower()).split()) or text.strip()
+    text = unicodedata.normalize("NFC", text)  # an é may be one character, or an e and an accent
     kept = (c if c.isalnum() or unicodedata.category(c)[0] in "MS" else " " for c in text.lower())
     return " ".join("".join(kept).split()) or text.strip()
 

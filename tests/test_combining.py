@@ -1,6 +1,7 @@
 import importlib.util
 import random
 import string
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,12 @@ def test_none_of_ones_own_rows_being_usable_says_why(tmp_path):
         combine(tmp_path, "--rows", str(tmp_path / "mine.csv"))
 
 
+def test_a_validation_text_in_decomposed_letters_does_not_get_into_the_training_data(tmp_path):
+    text = "Zur Eröffnung gab es Käse, Brötchen und süße Törtchen für alle."
+    graded_run(tmp_path, [vote("a", "yes", text=text), vote("b", "yes", text="Rain again all day.")])
+    assert [r["id"] for r in combine(tmp_path, validation=unicodedata.normalize("NFD", text))] == ["b"]
+
+
 # --- duplicates ---
 
 
@@ -172,6 +179,11 @@ def test_none_of_ones_own_rows_being_usable_says_why(tmp_path):
 def test_texts_that_differ_in_case_and_punctuation_are_duplicates(one, other):
     assert normalise(one) == normalise(other)
     assert [r["id"] for r in without_duplicates([row("a", one), row("b", other)])] == ["a"]
+
+
+@pytest.mark.parametrize("text", ["Café", "Ärger", "한국", "ガラス", "İzmir", "\u212bland"])
+def test_letters_put_together_and_taken_apart_are_the_same(text):
+    assert len({normalise(unicodedata.normalize(form, text)) for form in ("NFC", "NFD")} | {normalise(text)}) == 1
 
 
 @pytest.mark.parametrize(
