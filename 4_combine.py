@@ -46,25 +46,34 @@ def main(settings):
     texts, judged = ([task.readable(row["text"]) for row in some] for some in (single, validation))
     leaks = near_duplicates(texts, judged, settings.near_duplicate)
     kept = [row for index, row in enumerate(single) if index not in leaks]
-    total = len(given) + len(rows)
+    losses = {
+        **unusable,
+        "too few yes": len(own) + len(rows) - len(accepted),
+        "duplicates": len(accepted) - len(single),
+        "too near to a validation text": len(leaks),
+    }
+    if len(graded) < len(verdicts):
+        losses["verdicts on texts that are no longer there (python 3_validate.py)"] = len(verdicts) - len(graded)
     if not kept:
-        why = "".join(f" {count:,} of your own {problem}." for problem, count in unusable.items())
-        raise UserError(f"None of {total:,} rows is left.{why} A row needs {settings.quorum} yes: --quorum, or other graders.")
+        raise UserError(none_left(len(given), len(rows), losses, settings.quorum))
 
     path = settings.folder / "training_data.csv"
     learned = shuffled(kept, settings.seed)[: settings.limit]
     write_csv(path, TRAINING, learned)
     write_coverage(settings.folder, coverage(merge(graded, also), {row["id"] for row in kept}))
-    print(f"{path}: {len(learned):,} rows of {total:,}")
-    for problem, count in unusable.items():
-        print(f"  {problem}: {count:,}")
-    print(f"  too few yes: {len(own) + len(rows) - len(accepted):,}")
-    print(f"  duplicates: {len(accepted) - len(single):,}")
-    print(f"  too near to a validation text: {len(leaks):,}")
-    if len(graded) < len(verdicts):
-        print(f"  verdicts on texts that are no longer there: {len(verdicts) - len(graded):,} (python 3_validate.py)")
+    print(f"{path}: {len(learned):,} rows of {len(given) + len(rows):,}")
+    for loss, count in losses.items():
+        print(f"  {loss}: {count:,}")
     if len(learned) < len(kept):
         print(f"  beyond the limit: {len(kept) - len(learned):,}")
+
+
+def none_left(own, graded, losses, quorum):
+    """What to say where no row is left: how many there were, what became of them, and what helps against too few yes."""
+    became = "".join(f"; {loss}: {count:,}" for loss, count in losses.items() if count)
+    few = losses["too few yes"] or not became
+    advice = f" A row needs {quorum} yes: --quorum, or other graders." if few else ""
+    return f"None of {own:,} rows of your own and {graded:,} graded ones is left{became}.{advice}"
 
 
 if __name__ == "__main__":

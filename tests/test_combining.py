@@ -109,6 +109,23 @@ def test_a_quorum_that_nothing_reaches_is_a_user_error(tmp_path):
         combine(tmp_path, "--quorum", "4")
 
 
+def test_where_no_row_is_left_the_error_says_what_became_of_them(tmp_path):
+    (tmp_path / "mine.csv").write_text(
+        "text,answer\nsomething else entirely,😀\nSOMETHING else entirely!,😀\n", encoding="utf-8"
+    )
+    own = ("--rows", str(tmp_path / "mine.csv"))
+    with pytest.raises(UserError) as error:
+        combine(tmp_path, *own)
+    what_became = "2 rows of your own and 0 graded ones is left; duplicates: 1; too near to a validation text: 1."
+    assert str(error.value) == f"None of {what_became}"
+    graded_run(tmp_path, [vote("a", "no"), vote("b", "yes")])
+    write_text(tmp_path / "r" / "generated" / "english_paragraph_phrasebook.yaml", yaml_line(vote("a", "no")))
+    with pytest.raises(
+        UserError, match=r"2 rows of your own and 1 graded ones .* too few yes: 1; .* no longer there .*: 1\. .* 1 yes"
+    ):
+        combine(tmp_path, *own)
+
+
 def test_graders_that_the_filter_leaves_out_do_not_vote(tmp_path):
     graded_run(tmp_path, VOTES)
     assert sorted(r["id"] for r in combine(tmp_path, "--grader", "one")) == ["a", "b"]
@@ -131,7 +148,7 @@ def test_a_verdict_on_a_row_that_is_no_longer_there_is_no_vote(change, tmp_path,
     write_text(tmp_path / "r" / "generated" / "english_paragraph_phrasebook.yaml", "".join(map(yaml_line, now)))
     assert [r["id"] for r in combine(tmp_path)] == ["a"]
     assert "1 rows of 1\n" in (said := capsys.readouterr().out)
-    assert "verdicts on texts that are no longer there: 2 (python 3_validate.py)" in said
+    assert "verdicts on texts that are no longer there (python 3_validate.py): 2" in said
     assert [line["rows"] for line in read_csv(tmp_path / "r" / "coverage.csv", ("rows",))] == ["1"]
 
 
@@ -159,7 +176,7 @@ def test_a_row_of_ones_own_with_an_unknown_answer_is_counted_and_takes_no_good_o
 
 def test_none_of_ones_own_rows_being_usable_says_why(tmp_path):
     write_text(tmp_path / "mine.csv", "text,answer\nMerry Christmas,:tree:\n")
-    with pytest.raises(UserError, match="None of 1 rows is left. 1 of your own whose answer is not in the emoji table"):
+    with pytest.raises(UserError, match="None of 1 rows of your own .* is left; whose answer is not in the emoji table: 1"):
         combine(tmp_path, "--rows", str(tmp_path / "mine.csv"))
 
 
