@@ -56,9 +56,10 @@ def files_of(teacher, table, settings):
             if settings.fill:
                 planned = Counter(topic["emoji"] for topic in topics)
                 most = {emoji: most_beyond(count) for emoji, count in planned.items()}
-                before = GeneratedFile(path, [], teacher, task, emoji_of).answered()
-                already = Counter(t["emoji"] for t in task.topics(*asked, most, settings.source) if t["id"] in before)
-                more = read_shortfall(settings.folder, language, type, teacher.name, planned, already)
+                before = GeneratedFile(path, [], teacher, task, emoji_of)
+                all_topics, known = list(task.topics(*asked, most, settings.source)), (before.answered(), before.rows.rows)
+                counts = [Counter(topic["emoji"] for topic in all_topics if topic["id"] in ids) for ids in known]
+                more = read_shortfall(settings.folder, language, type, teacher.name, planned, *counts)
                 topics = list(task.topics(*asked, more, settings.source))
             topics = topics[: settings.limit]
             files[language, type] = GeneratedFile(path, topics, teacher, task, emoji_of, settings.retry_unusable)

@@ -30,31 +30,38 @@ def write_coverage(folder: Path, lines: list[Row]) -> Path:
 
 
 def read_shortfall(
-    folder: Path, language: str, type: str, teacher: str, planned: Counter[str], asked: Counter[str]
+    folder: Path, language: str, type: str, teacher: str, planned: Counter, asked: Counter, written: Counter
 ) -> dict[str, int]:
     """How many topics more than planned each emoji needs for as many accepted rows as are `planned`; by what passed so far of
-    the topics that the teacher was `asked` about, its unusable replies included.
+    the topics that the teacher was `asked` about, its unusable replies included. Of the rows `written`, those that came after
+    coverage.csv are neither accepted nor rejected yet.
 
     Raises UserError where coverage.csv is missing.
     """
     lines = read_csv(folder / "coverage.csv", COLUMNS, made_by="python 4_combine.py")
-    accepted = Counter()
+    graded, accepted = Counter(), Counter()
     for line in lines:
         if (line["language"], line["type"], slug(line["teacher"])) == (language, type, slug(teacher)):
+            graded[line["emoji"]] += int(line["rows"])
             accepted[line["emoji"]] += int(line["accepted"])
-    return {emoji: shortfall(count, asked[emoji], accepted[emoji]) for emoji, count in planned.items() if asked[emoji]}
+    pending = written - graded
+    return {e: shortfall(n, asked[e], accepted[e], pending[e]) for e, n in planned.items() if asked[e]}
 
 
-def shortfall(planned: int, asked: int, accepted: int) -> int:
+def shortfall(planned: int, asked: int, accepted: int, pending: int = 0) -> int:
     """Topics to ask about beyond the planned ones so that about as many rows as planned are accepted: those that were asked
-    about already, and as many more as it takes if they pass as often as these did; but never more than `most_beyond`.
+    about already, and as many more as it takes if they pass as often as the judged ones did; but never more than
+    `most_beyond`. Of the topics asked about, `pending` have a row that nobody has judged.
 
     >>> shortfall(12, asked=12, accepted=9), shortfall(12, asked=16, accepted=12), shortfall(12, asked=12, accepted=0)
     (4, 4, 48)
+    >>> shortfall(12, asked=14, accepted=9, pending=2), shortfall(12, asked=12, accepted=0, pending=12)
+    (4, 0)
     """
-    beyond = max(asked - planned, 0)
-    lacking = max(planned - accepted, 0) / max(accepted / asked, LEAST_PASS_RATE)
-    return max(beyond, min(beyond + ceil(lacking), most_beyond(planned)))
+    judged = asked - pending
+    pass_rate = max(accepted / judged, LEAST_PASS_RATE) if judged else 1
+    in_all = judged + ceil(max(planned - accepted, 0) / pass_rate)
+    return max(asked - planned, min(in_all - planned, most_beyond(planned)), 0)
 
 
 def most_beyond(planned: int) -> int:

@@ -51,11 +51,28 @@ def test_with_as_many_accepted_as_planned_no_more_are_asked_for_and_none_is_give
 def test_the_shortfall_is_read_for_one_file_whatever_the_spelling_of_its_teacher(tmp_path):
     write_coverage(tmp_path, coverage(ROWS, accepted={"a", "c"}))
     planned, asked = Counter({"🍔": 2, "🐶": 1, "🍕": 1}), Counter({"🍔": 2, "🐶": 1})
-    assert read_shortfall(tmp_path, "english", "paragraph", "ollama-gemma3", planned, asked) == {"🍔": 2, "🐶": 4}
-    assert read_shortfall(tmp_path, "german", "paragraph", "ollama/gemma3", Counter({"🍔": 1}), asked) == {"🍔": 1}
-    assert read_shortfall(tmp_path, "french", "paragraph", "ollama/gemma3", planned, Counter()) == {}
+    assert read_shortfall(tmp_path, "english", "paragraph", "ollama-gemma3", planned, asked, asked) == {"🍔": 2, "🐶": 4}
+    german = Counter({"🍔": 1})
+    assert read_shortfall(tmp_path, "german", "paragraph", "ollama/gemma3", german, asked, german) == {"🍔": 1}
+    assert read_shortfall(tmp_path, "french", "paragraph", "ollama/gemma3", planned, Counter(), Counter()) == {}
+
+
+def test_rows_that_came_after_coverage_are_neither_accepted_nor_rejected(tmp_path):
+    write_coverage(tmp_path, coverage(ROWS, accepted={"a"}))
+    planned, asked = Counter({"🍔": 2, "🍕": 3}), Counter({"🍔": 3, "🍕": 2})
+    assert read_shortfall(tmp_path, "english", "paragraph", "ollama/gemma3", planned, asked, asked) == {"🍔": 2, "🍕": 0}
+
+
+@pytest.mark.parametrize("written", range(5))
+def test_a_fill_that_was_killed_asks_for_what_it_asked_for_before(written):
+    assert shortfall(12, 12 + written, 9, pending=written) == 4
+
+
+def test_unjudged_rows_of_the_planned_topics_may_pass():
+    assert shortfall(12, 12, 6, pending=6) == 0
+    assert shortfall(12, 12, 3, pending=6) == 12
 
 
 def test_without_coverage_the_error_names_what_makes_it(tmp_path):
     with pytest.raises(UserError, match=r"4_combine\.py"):
-        read_shortfall(tmp_path, "english", "paragraph", "phrasebook", Counter(), Counter())
+        read_shortfall(tmp_path, "english", "paragraph", "phrasebook", Counter(), Counter(), Counter())

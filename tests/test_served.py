@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from emojisummary.coverage import write_coverage
 from emojisummary.models import connect
 from emojisummary.settings import read_settings
 from emojisummary.stage import UserError
@@ -223,6 +224,28 @@ def test_filling_asks_for_as_much_more_as_unusable_and_rejected_replies_make_it(
             world("4_combine")
             asked.append(len(server.log))
     assert asked == [12, 24, 24]
+
+
+def test_filling_stopped_or_repeated_before_the_new_rows_are_judged_asks_for_no_more(world):
+    """Half of six rows were accepted: six more are needed, however often that is said."""
+    six = json.dumps({"paragraph": {"min": 6, "max": 6, "exponent": 1}})
+    flags = ["--teachers", json.dumps({"ollama/stand-in": ["english"]}), "--texts", six, *QUICK]
+    world("1_emoji", "--only", "🍔", "--only", "🍕")
+    facts = {
+        "language": "english",
+        "type": "paragraph",
+        "teacher": "ollama/stand-in",
+        "rows": 6,
+        "accepted": 3,
+        "pass_rate": 0.5,
+    }
+    write_coverage(world.path(), [{"emoji": emoji, **facts} for emoji in "🍔🍕"])
+    asked = []
+    with StandIn(reply=sentences) as server:
+        for fill in ([], ["--fill", "--limit", "15"], ["--fill"], ["--fill"]):
+            world("2_generate", *flags, "--ollama.hosts", server.url, *fill)
+            asked.append(len(server.log))
+    assert asked == [12, 15, 24, 24]
 
 
 def test_stage_2_writes_what_the_server_says_and_asks_only_once(world):
