@@ -13,6 +13,7 @@ writes  the emoji; for --input, and with --json, one JSON object a line, in inpu
 import json
 import sys
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from emojisummary.limits import limited
@@ -23,6 +24,7 @@ from emojisummary.texts import count_texts, open_output, read_texts
 
 
 def main(settings):
+    check(settings)
     name = settings.model or str(settings.folder)
     folder = settings.folder if name in UNTRAINED else Path(name)
     model = limited(connect_answering(name, settings), settings, folder)
@@ -41,10 +43,18 @@ def main(settings):
         prompt(model, settings)
 
 
+def check(settings):
+    """Refuses flags of which one would be passed over."""
+    if settings.input and settings.text:
+        raise UserError("Give texts, or a file of them with --input: not both.")
+    if settings.output and not settings.input:
+        raise UserError("--output goes with --input. A single answer goes into a file by: ... > FILE")
+
+
 def answer_file(model, settings):
     added = "ranked" if task_of(model).ranks else "answer"  # to what comes in, where it could be answered
     count = unfitting = errors = 0
-    items = with_progress(read_texts(settings.input), count_texts(settings.input))
+    items = islice(with_progress(read_texts(settings.input), count_texts(settings.input)), settings.limit)
     with open_output(settings.output) as output:
         for answer in model.answers(items, settings.top, settings.min_probability):
             output.write(json.dumps(answer, ensure_ascii=False) + "\n")
@@ -69,22 +79,23 @@ def with_progress(items, total):
 
 
 def prompt(model, settings):
-    remember(Path(settings.runs_folder) / ".history")
-    print("Type a text. An empty line or Ctrl-D ends.", file=sys.stderr if settings.json else sys.stdout)
+    """Answers line by line: what is typed, up to an empty line, or all that comes through a pipe."""
+    typed = sys.stdin.isatty()
+    if typed:
+        remember(Path(settings.runs_folder) / ".history")
+        print("Type a text. An empty line or Ctrl-D ends.", file=sys.stderr if settings.json else sys.stdout)
     while True:
         try:
-            text = input("" if settings.json else "> ")
+            text = input("> " if typed and not settings.json else "")
         except EOFError:
-            text = ""
-        if not text.strip():
             return
-        print(as_text(model.predict(text, settings.top, settings.min_probability), settings))
+        if typed and not text.strip():
+            return
+        print(as_text(model.predict(text, settings.top, settings.min_probability), settings), flush=True)
 
 
 def remember(history):
     """The arrow keys bring back what was typed, also in earlier sessions."""
-    if not sys.stdin.isatty():
-        return
     with suppress(ImportError):  # on Windows
         import atexit
         import readline

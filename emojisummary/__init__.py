@@ -16,7 +16,10 @@ def load(run: str | Path, device: str = "cpu"):
     Raises UserError where the folder holds no trained student.
     """
     from emojisummary.models import trained
+    from emojisummary.stage import UserError
 
+    if not Path(run).is_dir():
+        raise UserError(f"{run}: no such run. It's the folder of a trained one, such as runs/demo, which `make demo` makes.")
     return trained(Path(run), device)
 
 

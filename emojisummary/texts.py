@@ -49,10 +49,10 @@ def count_texts(name: str) -> int | None:
 
 
 def _csv(file, name: str) -> Iterator[dict]:
+    csv.field_size_limit(sys.maxsize)
     reader = csv.DictReader(file)
     if "text" not in (reader.fieldnames or ()):
-        raise UserError(f"{name}, line 1: column `text` is missing; found {', '.join(reader.fieldnames or ())}.")
-    csv.field_size_limit(sys.maxsize)
+        raise UserError(f"{name}, line 1: column `text` is missing; found {', '.join(reader.fieldnames or ())[:200]}.")
     for row in reader:
         row.pop(None, None)
         if row["text"] is None:

@@ -67,9 +67,21 @@ def test_a_pipe_is_answered(finished):
     ]
 
 
-def test_without_arguments_there_is_a_prompt(finished):
-    done = finished("7_evaluate_inference", text="pizza\n\n")
-    assert "🍕" in done.stdout
+def test_without_arguments_all_lines_of_a_pipe_are_answered(finished):
+    done = finished("7_evaluate_inference", text="pizza\n\nbeer\n")
+    assert done.stdout == "🍕\nerror: the text is empty\n🍺\n"
+
+
+def test_a_limit_holds_for_a_file(finished):
+    done = finished("7_evaluate_inference", "--input", "-", "--limit", "1", text="pizza\nbeer\n")
+    assert [answer["emoji"] for answer in lines(done.stdout)] == ["🍕"]
+
+
+def test_a_table_whose_first_quote_never_ends_is_explained(finished, tmp_path):
+    (tmp_path / "in.csv").write_text('"text\n' + "some text\n" * 20_000)
+    done = finished("7_evaluate_inference", "--input", str(tmp_path / "in.csv"), code=1)
+    assert "column `text` is missing" in done.stderr
+    assert len(done.stderr) < 1000
 
 
 def test_json_is_the_same_as_for_a_file(finished):
@@ -77,8 +89,8 @@ def test_json_is_the_same_as_for_a_file(finished):
     assert sorted(first) == ["emoji", "probability", "ranked", "text"]
     assert len(first["ranked"]) == 2
     assert second == {"text": " ", "error": "the text is empty"}
-    prompted = lines(finished("7_evaluate_inference", "--json", "--top", "2", text="pizza\n\n").stdout)
-    assert prompted == [first]
+    piped = lines(finished("7_evaluate_inference", "--json", "--top", "2", text="pizza\n\n").stdout)
+    assert piped == [first, {"text": "", "error": "the text is empty"}]
 
 
 def test_no_emoji_where_none_is_likely_enough(finished, tmp_path):
@@ -112,6 +124,8 @@ def test_answers_can_be_limited(finished, tmp_path):
     (["--min_probability", "2"], "min_probability"),
     (["--input", "nothing.txt"], "No such file"),
     (["--input", "README.md"], "unknown kind"),
+    (["--input", "README.md", "hi"], "not both"),
+    (["--output", "answers.jsonl", "hi"], "--output goes with --input"),
     (["--model", "runs/nothing", "hi"], "no such run"),
     (["--model", "linear", "hi"], "no such run"),
     (["--model", "ollama/gemma3", "hi"], "no such run"),

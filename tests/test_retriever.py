@@ -191,8 +191,31 @@ def test_a_new_emoji_is_a_new_card(finished, tmp_path):
     assert "🦖" in best
 
 
+def test_an_emoji_alone_gets_itself(student, untuned):
+    for model in (student, untuned):
+        for (best, _), emoji in zip((row[0] for row in model.rank(model.emoji, top=1)), model.emoji, strict=True):
+            assert best == emoji or emoji in ("©️", "®️", "™️")
+    assert [row[0][0] for row in untuned.rank([":)", " <3 <3 ", "👋🏽", "¯\\_(ツ)_/¯"], top=1)] == ["🙂", "❤️", "👋", "🤷"]
+
+
+def test_beside_words_or_with_others_an_emoji_is_one_word_of_the_text(student, untuned):
+    assert student.given("pizza 🍕") == student.given(":) ok") == student.given("") == []
+    assert {emoji for emoji, _ in untuned.rank(["🐶🍕"], top=2)[0]} == {"🐶", "🍕"}
+    without = untuned.restrict(emoji for emoji in untuned.emoji if emoji != "🍕").rank(["🍕", "pizza"], top=1)
+    assert without[0][0][1] > 1.5 / len(untuned.emoji)  # still a ranking
+
+
+def test_styled_and_decomposed_letters_are_read_as_plain_ones(untuned):
+    styled = ["𝗪𝗲 𝘄𝗼𝗻 𝘁𝗵𝗲 𝗰𝘂𝗽", "ＰＩＺＺＡ", "cafe\u0301", "Apple™ 1️⃣"]
+    assert list(map(untuned.spelled, styled)) == ["We won the cup", "PIZZA", "café", "Apple™ keycap: 1"]
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"5_train\.py"):
         load(tmp_path)
-    with pytest.raises(UserError, match="no such model"):
+    with pytest.raises(UserError, match="no such run"):
         load(tmp_path / "nothing")
+
+
+def test_the_folder_with_the_model_stands_for_its_run(finished):
+    assert load(finished.path("model")).name == finished.path().name

@@ -58,7 +58,8 @@ def connect_answering(name: str, settings):
     from emojisummary.artifacts import read_emoji
 
     if name not in UNTRAINED and not Path(name).is_dir():
-        raise UserError(f"{name}: no such run. --model takes the folder of one like runs/demo, {' or '.join(UNTRAINED)}.")
+        others = " or ".join(UNTRAINED)
+        raise UserError(f"{name}: no such run. `make demo` trains runs/demo; --model takes a run's folder, or {others}.")
     return connect(name, read_emoji(settings.folder) if name in UNTRAINED else None, settings)
 
 
@@ -122,6 +123,8 @@ def trained(run: Path, device: str = "cpu"):
 
     if not run.is_dir():
         raise UserError(f"{run}: no such model. A model is {NAMES}.")
+    if (run / "student.yaml").exists():  # its folder `model`
+        run = run.absolute().parent
     card = read_yaml(run / "model" / "student.yaml", made_by=f"python 5_train.py --run {run.name}")
     if card["student"] == "retriever":
         from emojisummary.models.retriever import Retriever

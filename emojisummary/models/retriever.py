@@ -4,12 +4,14 @@ Untuned it is the offline grader and the control. Tuned by 5_train.py it is the 
 new emoji costs one line at the end of its cards.tsv, no training. The student has a second opinion, n-grams (linear.py): an
 encoder knows what a text means and blurs its rare words, the n-grams know the words alone, and both together are better than
 either. Their probabilities are multiplied, those of the n-grams to the power of `ngram_weight`: a product of experts (Hinton,
-2002). Emoji in a text, which neither of them can read, are read by their names.
+2002). Emoji in a text, which neither of them can read, are read by their names; a text of nothing else gets them as its answer.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from unicodedata import normalize
 
 from emojisummary.artifacts import Row, fingerprint, read_tsv, read_yaml, write_text, write_yaml
 from emojisummary.emojis import Lookup, Table, plain
@@ -19,6 +21,14 @@ from emojisummary.models.ranker import Ranker
 
 GRADED_TOKENS = 64  # a grader reads so much of a text
 SIGNS = "©®™"
+EMOTICONS = {
+    ":)": "🙂", ":-)": "🙂", "(:": "🙂", "=)": "🙂", ":D": "😀", ":-D": "😀", "=D": "😀", "xD": "😆", "XD": "😆", ";)": "😉",
+    ";-)": "😉", ":P": "😛", ":p": "😛", ":-P": "😛", ":(": "🙁", ":-(": "🙁", "=(": "🙁", ":'(": "😢", ":,(": "😢", ":/": "😕",
+    ":-/": "😕", ":|": "😐", ":-|": "😐", "-_-": "😑", ":o": "😮", ":O": "😮", ":-O": "😮", ":*": "😘", ":-*": "😘", "B)": "😎",
+    "B-)": "😎", ">:(": "😠", "^^": "😊", "^_^": "😊", "<3": "❤️", "</3": "💔", "¯\\_(ツ)_/¯": "🤷",
+}  # fmt: skip
+GIVEN = 30.0  # added to the logits of emoji that a text consists of: more than what an encoder has against them
+STYLED = re.compile("[\U0001d400-\U0001d7ff\uff01-\uff5e]+")  # letters as in 𝗛𝗲𝗹𝗹𝗼 and Ｈｅｌｌｏ
 UNTUNED_SCALE = 20.0  # factor on cosines before the softmax, as in the encoder's own training
 
 
@@ -27,16 +37,22 @@ def card(facts: dict) -> str:
     return f"{facts['name']}: {', '.join(facts['keywords'])}"
 
 
-def speller(cards: dict[str, str]) -> Callable[[str], str]:
-    """A function that puts names in the place of a text's emoji. Signs that are hardly meant as one stay: Apple™.
+def pictures(cards: dict[str, str]) -> dict[str, str]:
+    """The cards but those of signs that are hardly meant as an emoji: Apple™."""
+    return {emoji: text for emoji, text in cards.items() if plain(emoji) not in SIGNS}
 
-    >>> speller({"☕": "hot beverage: beverage, coffee, drink, steaming, tea"})("I need ☕, now")
+
+def speller(cards: dict[str, str]) -> Callable[[str], str]:
+    """A function that puts names in the place of a text's emoji, and plain letters in the place of styled ones.
+
+    >>> speller({"☕": "hot beverage: beverage, coffee, drink, steaming, tea"})("I 𝗻𝗲𝗲𝗱 ☕, now")
     'I need hot beverage , now'
     """
-    pictures = {emoji: text for emoji, text in cards.items() if plain(emoji) not in SIGNS}
-    lookup, names = Lookup(pictures), {emoji: f" {text.rpartition(': ')[0] or text} " for emoji, text in pictures.items()}
+    known = pictures(cards)
+    lookup, names = Lookup(known), {emoji: f" {text.rpartition(': ')[0] or text} " for emoji, text in known.items()}
 
     def spelled(text: str) -> str:
+        text = normalize("NFC", STYLED.sub(lambda letters: normalize("NFKC", letters[0]), text))
         replaced = lookup.replace(text, names)
         return text if replaced == text else " ".join(replaced.split())
 
@@ -96,6 +112,10 @@ class Retriever(Ranker):
         return speller(self.cards)
 
     @cached_property
+    def picture_of(self) -> Lookup:
+        return Lookup(pictures(self.cards))
+
+    @cached_property
     def encoder(self) -> Encoder:
         return Encoder(self.folder, self.max_length, in_bulk=self.rank_at_most is not None)
 
@@ -120,9 +140,19 @@ class Retriever(Ranker):
 
     def scores(self, texts: list[str]):
         """The logit of each emoji for each text, the higher the better: shape (texts, emoji)."""
-        texts = list(map(self.spelled, texts))
-        scores = self.encoder(texts) @ self.vectors.T * self.scale + self.bias
-        return scores + self.ngram_weight * self.ngrams.log_probabilities(texts).float() if self.ngrams else scores
+        spelled = list(map(self.spelled, texts))
+        scores = self.encoder(spelled) @ self.vectors.T * self.scale + self.bias
+        if self.ngrams:
+            scores += self.ngram_weight * self.ngrams.log_probabilities(spelled).float()
+        for row, text in zip(scores, texts, strict=True):
+            row[[self.emoji.index(emoji) for emoji in self.given(text)]] += GIVEN
+        return scores
+
+    def given(self, text: str) -> list[str]:
+        """The emoji that a text consists of, an emoticon counting as one; none where there is anything else."""
+        text = "".join(EMOTICONS.get(word, word) for word in text.split())
+        found = self.picture_of.split(text)
+        return [] if self.picture_of.replace(text, dict.fromkeys(found, "")) else list(dict.fromkeys(found))
 
     def probabilities(self, texts: list[str]):
         return self.scores(texts).softmax(dim=-1)
