@@ -4,6 +4,7 @@ import json
 import runpy
 import shutil
 import sys
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -116,6 +117,33 @@ def test_a_model_in_the_shape_of_llama_3_is_the_same_in_llama_cpp(tmp_path, kind
     report = compare(ours, by_llama_cpp(tmp_path / "model.gguf", tokenizer, CHATS))
     assert report["same prompt"] == report["same tokens"] == 1
     assert report["first token differs by"] < (0.002 if kind == "f16" else 0.03)
+
+
+def save_one_that_says_pizza(folder):
+    """A model that answers all with 🍕, which is four tokens to it: each token's vector asks for the next one."""
+    set_seed(3)
+    tokenizer = train_tokenizer(["plain words, no emoji"], 300)
+    special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    size = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=512, **size, **special))
+    pizza = tokenizer("<|assistant|>🍕<|end|>")["input_ids"]
+    assert len(pizza) > 4
+    with torch.no_grad():
+        vectors = model.model.embed_tokens.weight.normal_()
+        for before, token in pairwise(pizza):
+            model.lm_head.weight[token] += vectors[before] / 4
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def test_the_first_token_is_compared_where_it_ends_within_a_character(tmp_path):
+    tokenizer = save_one_that_says_pizza(tmp_path)
+    write_gguf(tmp_path, tmp_path / "model.gguf", "f16", None)
+    ours = by_transformers(load_model(tmp_path), tokenizer, CHATS[:3])
+    theirs = by_llama_cpp(tmp_path / "model.gguf", tokenizer, CHATS[:3])
+    assert [said.answer for said in theirs] == ["🍕"] * 3
+    assert compare(ours, theirs)["first token differs by"] < 0.002
 
 
 def test_frequencies_for_long_contexts_are_those_of_transformers(tmp_path):

@@ -66,12 +66,20 @@ def by_llama_cpp(file: Path, tokenizer, chats: list) -> list[Said]:
             tokens = engine.ask("tokenize", content=prompt, add_special=True, parse_special=True)["tokens"]
             if tokens[:1] == [tokenizer.bos_token_id] and not prompt.startswith(tokenizer.bos_token):
                 prompt = tokenizer.bos_token + prompt
-            reply = engine.ask(
-                "completion", prompt=tokens, n_predict=LONGEST, temperature=0, n_probs=COMPARED, cache_prompt=False
-            )
-            first = reply["completion_probabilities"][0]["top_logprobs"] if reply["completion_probabilities"] else []
-            said.append(Said(prompt, tokens, readable(reply["content"]), {one["id"]: exp(one["logprob"]) for one in first}))
+            ask = {"prompt": tokens, "temperature": 0, "cache_prompt": False}
+            answer = engine.ask("completion", n_predict=LONGEST, **ask)["content"]
+            said.append(Said(prompt, tokens, readable(answer), first_tokens(engine, ask, tokenizer.eos_token_id)))
     return said
+
+
+def first_tokens(engine: Engine, ask: dict, end: int) -> dict[int, float]:
+    """The likeliest first tokens of an answer, with their probabilities.
+
+    llama.cpp tells none of a token that ends within a character, as most emoji begin. So it's made to take the end token:
+    what it tells are the probabilities before.
+    """
+    reply = engine.ask("completion", n_predict=1, n_probs=COMPARED, logit_bias=[[end, 1000]], **ask)
+    return {one["id"]: exp(one["logprob"]) for one in reply["completion_probabilities"][0]["top_logprobs"]}
 
 
 def readable(answer: str) -> str:
