@@ -16,6 +16,7 @@ from emojisummary.tasks import TASKS
 from emojisummary.training.backends import choose
 from emojisummary.training.bases import load_base, load_hf, prepared
 from emojisummary.training.labels import lessons_of, to_dataset
+from emojisummary.training.llm import save
 from emojisummary.training.tiny import train_tokenizer
 from emojisummary.vocabulary import missing_emoji
 from tests.test_decoding import llama, word_piece
@@ -50,6 +51,17 @@ def test_an_adapter_learns_is_saved_alone_and_answers_from_its_folder(base, tmp_
     untuned = LanguageModel("base", load_model(base), student.tokenizer, student.task, EMOJI, 100)
     lessons = lessons_of(ROWS[:10], student.task)
     assert student.likelihood(lessons)["perplexity"] < untuned.likelihood(lessons)["perplexity"] / 2, "it learned nothing"
+
+
+def test_all_weights_take_the_place_of_an_adapter(base, tmp_path):
+    for r in (("--r", "8"), ()):
+        chosen = settings("--base", str(base), *r)
+        student = LanguageModel("student", *load_base(chosen, "hf", [], EMOJI), TASKS["summary"], EMOJI, 100)
+        with torch.no_grad():
+            student.model.eval().get_output_embeddings().weight += 1 if r else torch.randn(32)
+        save(student, tmp_path, chosen)
+    loaded = LanguageModel.load(tmp_path, "loaded")
+    assert torch.allclose(loaded.probabilities(TEXTS), student.probabilities(TEXTS), atol=1e-4)
 
 
 @pytest.mark.parametrize(("r", "expected"), [((), torch.float32), (("--r", "8"), torch.bfloat16)], ids=["all", "adapter"])

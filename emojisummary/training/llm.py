@@ -164,7 +164,12 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
 
 
 def save(student: LanguageModel, folder: Path, settings, weights: dict | None = None) -> None:
-    """Leaves a student in a folder; student.yaml, which makes it one, comes last. `weights`: where the model lacks some."""
+    """Leaves a student in a folder; student.yaml, which makes it one, comes last. `weights`: where the model lacks some.
+
+    An adapter that is there already goes: beside weights that were trained themselves, it would be taken for the student.
+    """
+    for name in ("student.yaml", "adapter_config.json", "adapter_model.safetensors"):
+        (folder / name).unlink(missing_ok=True)
     student.model.save_pretrained(folder, state_dict=weights)
     student.tokenizer.save_pretrained(folder)
     about = {
