@@ -64,6 +64,23 @@ def test_all_weights_take_the_place_of_an_adapter(base, tmp_path):
     assert torch.allclose(loaded.probabilities(TEXTS), student.probabilities(TEXTS), atol=1e-4)
 
 
+def test_what_the_makers_want_of_generation_is_not_what_is_asked(base, tmp_path):
+    chats = list(map(TASKS["summary"].chat, TEXTS))
+    model, tokenizer = load_hf(settings("--base", str(base)))
+    expected = LanguageModel("base", model, tokenizer, TASKS["summary"], EMOJI, 100).write(chats, 8)
+    model.generation_config.repetition_penalty = 3.0
+    model.generation_config.eos_token_id = [1, 7]
+    model.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    for r in (("--r", "8"), ()):
+        chosen = settings("--base", str(tmp_path / "base"), *r)
+        student = LanguageModel("student", *load_base(chosen, "hf", [], EMOJI), TASKS["summary"], EMOJI, 100)
+        save(student, tmp_path / "model", chosen)
+        loaded = LanguageModel.load(tmp_path / "model", "loaded")
+        assert student.write(chats, 8) == loaded.write(chats, 8) == expected
+        assert loaded.model.generation_config.eos_token_id == [1, 7]
+
+
 @pytest.mark.parametrize(("r", "expected"), [((), torch.float32), (("--r", "8"), torch.bfloat16)], ids=["all", "adapter"])
 def test_weights_that_are_trained_themselves_are_float32(base, monkeypatch, r, expected):
     monkeypatch.setattr("emojisummary.training.bases.best_dtype", lambda: torch.bfloat16)  # as on a GPU

@@ -21,7 +21,7 @@ def load_model(folder: Path, device: str = "cpu", merge: bool = True, dtype=None
 
     options = {"dtype": dtype or (torch.float32 if device == "cpu" else "auto"), "attn_implementation": "sdpa"}
     if not (folder / "adapter_config.json").exists():
-        return AutoModelForCausalLM.from_pretrained(folder, **options).to(device).eval()
+        return as_asked(AutoModelForCausalLM.from_pretrained(folder, **options)).to(device).eval()
     from peft import PeftModel
 
     if load_in_4bit:
@@ -31,10 +31,20 @@ def load_model(folder: Path, device: str = "cpu", merge: bool = True, dtype=None
         base = AutoModelForCausalLM.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} is an adapter of {name!r}, which can't be loaded. {error}") from None
-    model = PeftModel.from_pretrained(base, folder)
+    model = PeftModel.from_pretrained(as_asked(base), folder)
     if merge:
         model = model.merge_and_unload(progressbar=False)
     return (model if load_in_4bit else model.to(device)).eval()
+
+
+def as_asked(model):
+    """The model without what its makers want of generation (sampling, a penalty for repetitions), which transformers takes
+    wherever a call leaves it open; the tokens that begin, end and pad a text stay."""
+    from transformers import GenerationConfig
+
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    model.generation_config = GenerationConfig(**{name: getattr(model.generation_config, name) for name in names})
+    return model
 
 
 def unquantised(base: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from emojisummary.chat import PLAIN_TEMPLATE, answer_ids
-from emojisummary.models.weights import best_dtype, four_bits
+from emojisummary.models.weights import as_asked, best_dtype, four_bits
 from emojisummary.processes import is_sharded, state
 from emojisummary.stage import UserError
 from emojisummary.training.labels import Lesson
@@ -54,7 +54,7 @@ def load_unsloth(settings, lessons: list[Lesson]) -> tuple:
             f"Unsloth's tokenizer makes rows of {longest} tokens, and it would cut them at {length}: use --backend hf"
         )
     model = FastLanguageModel.get_peft_model(
-        model,
+        as_asked(model),
         **lora(settings),
         use_gradient_checkpointing="unsloth",  # what the backward pass needs waits in the computer's memory
         max_seq_length=length,
@@ -77,7 +77,7 @@ def load_hf(settings) -> tuple:
     if settings.load_in_4bit:
         own_gpu = state().local_process_index if torch.cuda.is_available() else "cpu"
         options |= {"quantization_config": four_bits(), "device_map": None if is_sharded() else {"": own_gpu}}
-    model = AutoModelForCausalLM.from_pretrained(settings.base, **options)
+    model = as_asked(AutoModelForCausalLM.from_pretrained(settings.base, **options))
     if settings.load_in_4bit:
         keep_packing(model)
     return (with_adapter(model, settings) if settings.r else model), tokenizer
