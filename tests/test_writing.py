@@ -73,3 +73,25 @@ def test_chance_comes_from_the_seed_and_leaves_others_alone(student):
 
 def test_no_chats_no_texts(student):
     assert student.write([]) == []
+
+
+ASKED = '[{"role": "user", "content": "if it rains:\\n    stay"}]'
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "odd"),
+    [
+        ("combination", "cats and pizza", " cats  and\x07 pizza\ud83d\r\n"),
+        ("chat", ASKED, ASKED.replace("stay", "st\x07a\ud83d\\ud83dy")),
+    ],
+    ids=["combination", "chat"],
+)
+def test_a_text_is_asked_without_what_cannot_be_encoded(student, task, text, odd):
+    student = LanguageModel("x", student.model, student.tokenizer, TASKS[task], ["🍕", "🐱", "🎉", "☔", "🐶"], max_length=200)
+    given = student.predict(["pizza!", text, odd, "\ud83d"])
+    assert given[1]["answer"] == given[2]["answer"] != given[0]["answer"]
+    assert given[3]["error"] == "the text is empty"
+
+
+def test_code_in_a_chat_keeps_its_indentation():
+    assert TASKS["chat"].chat(TASKS["chat"].tidied(ASKED))[-1]["content"] == "if it rains:\n    stay"

@@ -16,7 +16,6 @@ from emojisummary.models.ranker import Ranker
 from emojisummary.models.weights import load_model, unquantised
 from emojisummary.scoring import Scorer
 from emojisummary.tasks import TASKS
-from emojisummary.tasks.base import tidy
 from emojisummary.writing import generate, write
 
 
@@ -173,8 +172,9 @@ class LanguageModel(Ranker):
             yield from super()._answer_batch(items, top, min_probability)
             return
         emoji_of = self.emoji_of
-        faults = [self._fault(item, emoji_of) for item in items]
-        answers = iter(self.task.ask(self, [item["text"] for item, fault in zip(items, faults, strict=True) if not fault]))
+        texts = [self.task.tidied(item["text"]) if isinstance(item.get("text"), str) else "" for item in items]
+        faults = [self._fault(text, emoji_of) for text in texts]
+        answers = iter(self.task.ask(self, [text for text, fault in zip(texts, faults, strict=True) if not fault]))
         for item, fault in zip(items, faults, strict=True):
             yield {"text": None, "error": fault} | item if fault else item | {"answer": self._toned(next(answers))}
 
@@ -182,10 +182,9 @@ class LanguageModel(Ranker):
         shown, _ = self.task.shown(answer)
         return self.emoji_of.replace(shown, self.tones) if self.tones else shown
 
-    def _fault(self, item: dict, emoji_of: Lookup) -> str | None:
-        """Why an item can't be answered; None where it can."""
-        text = tidy(item["text"]) if isinstance(item.get("text"), str) else ""
-        return self.task.refuses(text, emoji_of) if text else "the text is empty"
+    def _fault(self, text: str, emoji_of: Lookup) -> str | None:
+        """Why a text can't be answered; None where it can."""
+        return self.task.refuses(text, emoji_of) if text.strip() else "the text is empty"
 
     def write(self, chats: list, max_new_tokens: int = 256, **options) -> list[str]:
         """The model's own words behind each chat, a list of messages: for tasks whose answer is a text. See writing.write."""

@@ -110,7 +110,7 @@ class Task:
         return [{"role": "system", "content": self.system}, {"role": "user", "content": text}]
 
     def tidied(self, text: str) -> str:
-        """A text of the training data as it is learned; "" where nothing is left of it."""
+        """A text as the student learns from it and is asked it; "" where nothing is left of it."""
         return tidy(text)
 
     def lessons(self, row: Row) -> list[tuple[Messages, str]]:

@@ -136,14 +136,14 @@ class Chat(Task):
 
     def chat(self, text: str) -> Messages:
         """The system prompt with the conversation's own one, and its turns. A plain text is a user's first turn."""
-        turns = messages(text)
+        turns = [turn | {"content": self.tidied(turn["content"])} for turn in messages(text)]
         own = [turn["content"] for turn in turns if turn["role"] == "system"]
         system = {"role": "system", "content": "\n".join([self.system, *own])}
         return [system, *(turn for turn in turns if turn["role"] != "system")]
 
     def tidied(self, text: str) -> str:
-        """As it is, as when it's answered: a list of messages is JSON, and in a message white space may be code's."""
-        return text.strip()
+        """White space stays: a list of messages is JSON, and in a message it may be code's."""
+        return visible(text)
 
     def refuses(self, text: str, emoji_of: Lookup) -> str | None:
         return None if all(map(has_content, listed(text))) else "a message of the conversation has no text as its content"
