@@ -71,8 +71,13 @@ def _control_token(tokenizer) -> re.Pattern:
 
 
 def _render(tokenizer, *chats: Messages, **options) -> list[str]:
+    from jinja2 import TemplateError
+
     texts = [[message | {"content": as_data(tokenizer, message["content"])} for message in chat] for chat in chats]
-    return tokenizer.apply_chat_template(texts, tokenize=False, **options)
+    try:
+        return tokenizer.apply_chat_template(texts, tokenize=False, **options)
+    except TemplateError as error:  # Gemma 2, say, refuses a system prompt
+        raise UserError(f"This base model's chat template can't render the chat: {error}. Take another base.") from None
 
 
 def _tokens(tokenizer, text: str | list[str]) -> list:

@@ -441,6 +441,23 @@ def test_answers_that_spell_control_tokens_can_be_learned():
     check(to_dataset(lessons, student), lessons, tokenizer)
 
 
+def test_a_template_may_leave_out_blanks_around_an_answer():
+    from emojisummary.training.labels import check, to_dataset
+
+    tokenizer = byte_level()
+    tokenizer.chat_template = tokenizer.chat_template.replace("message['content']", "message['content'] | trim")
+    student = LanguageModel("x", llama(len(tokenizer)), tokenizer, TASK, EMOJI, max_length=50)
+    lessons = [(TASK.chat("hello"), said) for said in ("plain", "Hello there!\n", " ")]
+    check(to_dataset(lessons, student), lessons, tokenizer)
+
+
+def test_a_template_without_a_system_prompt_is_refused():
+    tokenizer = byte_level()
+    tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
+    with pytest.raises(UserError, match="can't render the chat: System role not supported. Take another base"):
+        prompt_ids(tokenizer, TASK.chat("hello"))
+
+
 def test_an_export_is_compared_by_texts_as_they_are_read():
     from emojisummary.training.parity import chats_of
 

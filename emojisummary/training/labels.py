@@ -44,15 +44,17 @@ def to_dataset(lessons: list[Lesson], student: LanguageModel) -> Dataset:
 def check(dataset: Dataset, lessons: list[Lesson], tokenizer) -> None:
     """Raises UserError unless the labels of each lesson, decoded, are its answer with the end of turn, and with nothing else.
 
-    A template may put something constant around the answer (an empty thought, a line break): it must be alike in all rows.
+    A template may put something constant around the answer (an empty thought, a line break): it must be alike in all rows. And
+    it may leave out blanks around the answer, as those of Llama 3 and Gemma 3 do.
     """
     frames = set()
     for labels, (_, said) in zip(dataset["labels"], lessons, strict=True):
         learned = [token for token in labels if token != IGNORED]
         decoded = tokenizer.decode(learned, clean_up_tokenization_spaces=False)
-        before, found, behind = decoded.partition(as_data(tokenizer, said))
-        frames.add((before.strip(), behind.strip()))
-        if not found or learned[-1] != tokenizer.eos_token_id or len(frames) > 1:
+        answer = as_data(tokenizer, said.strip())
+        start = decoded.find(answer)
+        frames.add((decoded[:start].strip(), decoded[start + len(answer) :].strip()))
+        if start < 0 or learned[-1] != tokenizer.eos_token_id or len(frames) > 1:
             raise UserError(
                 f"The labels of the answer {said} read {decoded!r}: not the answer with the end of "
                 "turn. This base model's tokenizer or chat template can't be used."
