@@ -17,7 +17,7 @@ from emojisummary.models.llamacpp import Engine
 from emojisummary.models.weights import load_model
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
-from emojisummary.training.export import Export
+from emojisummary.training.export import Export, card
 from emojisummary.training.gguf_file import check_convertible, pre_tokenizer, read_tokenizer, rope_factors, write_gguf
 from emojisummary.training.modelfile import ollama_template, with_values
 from emojisummary.training.parity import by_llama_cpp, by_transformers, compare, gate
@@ -213,6 +213,17 @@ def test_ollama_may_answer_as_long_as_the_task_does_whatever_the_conversation(ru
     assert longest > 1
     assert f"num_predict {words or emoji * longest + 1}\n" in (export.folder / "Modelfile").read_text()
     assert f"Modelfile: renders {1 if task == 'chat' else 2} prompts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_card_says_what_the_task_is(tmp_path, task):
+    write_csv(tmp_path / "training_data.csv", ("text", "answer"), ROWS)
+    made = {"command": "5_train.py", "metrics": {"loss": 0.5}, "versions": {"torch": "2"}}
+    write_yaml(tmp_path / "model" / "made.yaml", made)
+    write_yaml(tmp_path / "model" / "student.yaml", {"student": "llm", "task": task, "base": "tiny"})
+    written = card(tmp_path / "model", settings(*FLAGS))
+    assert TASKS[task].system in written
+    assert ("Answers a text with one emoji." in written) == (task == "summary")
 
 
 def test_a_model_is_not_exported_by_the_process_that_trained_it(tmp_path, monkeypatch, capfd):

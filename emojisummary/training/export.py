@@ -173,10 +173,11 @@ def card(model: Path, settings) -> str:
     else:
         base = "a small model from scratch" if about["base"] == "tiny" else Path(about["base"]).name
         prompt = [f"- System prompt: {TASKS[about['task']].system}"]
+    does = "Answers a text with one emoji. " if about["student"] == "retriever" or TASKS[about["task"]].ranks else ""
     lines = [
         f"# {settings.run}",
         "",
-        f"Answers a text with one emoji. Trained with EmojiSummary from {base}, by the command `{made['command']}`.",
+        f"{does}Trained with EmojiSummary from {base}, by the command `{made['command']}`.",
         "",
         f"- Data: {len(rows):,} rows in {', '.join(languages)}, written by {', '.join(teachers)}. They are synthetic.",
         *prompt,
