@@ -11,9 +11,11 @@ from emojisummary.models.meaning import Meaning
 from emojisummary.models.written import Written
 from emojisummary.own import own_rows
 from emojisummary.sections import Amount
+from emojisummary.settings import read_settings
 from emojisummary.tasks import TASKS
 from emojisummary.tasks.base import Unusable
 from emojisummary.tasks.chat import conversations, is_held_out, rough_tokens, terms_of, usable
+from emojisummary.training.labels import general_lessons, lessons_of
 from emojisummary.training.rows import training_rows
 from tests.conftest import ROOT
 
@@ -206,6 +208,14 @@ def test_every_turn_of_the_assistant_is_learned():
         ["system", "user", "assistant", "user"],
     ]
     assert "Be kind." in lessons[0][0][0]["content"]
+
+
+def test_general_lessons_are_a_share_of_all_lessons():
+    turns = [ASK, {"role": "assistant", "content": "Which system? 💻"}, {**ASK, "content": "Mac"}]
+    own = lessons_of([{"text": json.dumps(turns), "answer": SHORT}] * 10, TASK)
+    assert len(own) == 20
+    general = general_lessons(read_settings("train", ["--general_share", "0.5"]), own)
+    assert len(general) == 20
 
 
 def test_a_plain_text_is_a_users_first_turn():

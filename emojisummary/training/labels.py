@@ -20,13 +20,13 @@ def lessons_of(rows: list[Row], task: Task) -> list[Lesson]:
     return [lesson for row in rows for lesson in task.lessons(row)]
 
 
-def general_lessons(settings, rows: int) -> list[Lesson]:
-    """Questions with plain answers, as many as `general_share` of all lessons: they keep a model from answering everything
-    with emoji."""
+def general_lessons(settings, own: list[Lesson]) -> list[Lesson]:
+    """Questions with plain answers, as many as make `general_share` of all lessons beside the task's own: they keep a model
+    from answering everything with emoji."""
     if not settings.general_share:
         return []
     pairs = [row for _, row in read_tsv(Path(settings.general_rows), ("prompt", "answer"))]
-    wanted = round(rows * settings.general_share / (1 - settings.general_share))
+    wanted = round(len(own) * settings.general_share / (1 - settings.general_share))
     return [([{"role": "user", "content": row["prompt"]}], row["answer"]) for row in islice(cycle(pairs), wanted)]
 
 

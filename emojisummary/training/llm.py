@@ -135,7 +135,8 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
     set_seed(settings.seed)
     with state().main_process_first():  # it tidies up; the others find nothing left to do
         resume = newest_checkpoint(folder / "checkpoints", made_from)
-    lessons = lessons_of(rows, task) + general_lessons(settings, len(rows))
+    lessons = lessons_of(rows, task)
+    lessons += general_lessons(settings, lessons)
     model, tokenizer = load_base(settings, backend, lessons, list(table))
     added = [] if settings.r else add_missing_emoji(model, tokenizer, table)
     kind = PlainLanguageModel if backend == "unsloth" else LanguageModel
