@@ -164,7 +164,13 @@ def test_the_gate_says_what_differs(run):
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"architectures": ["GPT2LMHeadModel"]}, "plain Llamas"), ({"attention_bias": True}, "attention_bias")],
+    [
+        ({"architectures": ["GPT2LMHeadModel"]}, "plain Llamas"),
+        ({"attention_bias": True}, "attention_bias"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0}}, "rope_type yarn"),
+        ({"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 4.0}}, "rope_type linear"),
+        ({"hidden_act": "gelu"}, "hidden_act gelu"),
+    ],
 )
 def test_models_that_the_built_in_converter_does_not_know_are_refused(tmp_path, change, reason):
     save_like_llama_3(tmp_path)

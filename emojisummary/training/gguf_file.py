@@ -74,13 +74,25 @@ def check_convertible(folder: Path, kind: str, llama_cpp: str | None) -> None:
     if kind not in BUILT_IN:
         raise UserError(f"gguf_type {kind} takes llama.cpp's own tools. {theirs} Without it: f16 or q8_0.")
     config = json.loads((folder / "config.json").read_text())
-    unlike = [name for name in ("attention_bias", "mlp_bias") if config.get(name)]
+    unlike = unlike_plain(config)
     if config.get("architectures") != ["LlamaForCausalLM"] or unlike:
         raise UserError(
             f"The built-in converter to GGUF knows plain Llamas, not {config.get('architectures')} {unlike}. {theirs}"
         )
     if pre_tokenizer(read_tokenizer(folder)) is None:
         raise UserError(f"The built-in converter to GGUF doesn't know how this tokenizer splits words. {theirs}")
+
+
+def unlike_plain(config: dict) -> list[str]:
+    """What of a Llama's config.json the built-in converter has no place for."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    given = {
+        "rope_type": rope.get("rope_type") or rope.get("type") or "default",
+        "hidden_act": config.get("hidden_act", "silu"),
+    }
+    known = {"rope_type": ("default", "llama3"), "hidden_act": ("silu",)}
+    biases = [name for name in ("attention_bias", "mlp_bias") if config.get(name)]
+    return biases + [f"{name} {value}" for name, value in given.items() if value not in known[name]]
 
 
 def read_tokenizer(folder: Path) -> dict:
