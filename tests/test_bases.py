@@ -1,5 +1,6 @@
 """Base models: back ends, adapters beside 16, 32 and 4 bits, and what is refused."""
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.training.backends import choose
 from emojisummary.training.bases import load_base, load_hf, prepared
+from emojisummary.training.common import trainer_arguments
 from emojisummary.training.labels import lessons_of, to_dataset
 from emojisummary.training.llm import save
 from emojisummary.training.tiny import train_tokenizer
@@ -181,6 +183,7 @@ def test_a_back_end_asked_for_by_name_is_not_replaced():
     [
         (["--base", "tiny", "--r", "8"], "tiny"),
         (["--base", "tiny", "--load_in_4bit"], "tiny"),
+        (["--base", "tiny", "--tiny.num_attention_heads", "3"], "tiny.hidden_size 32 is no multiple"),
         (["--base", "tests", "--load_in_4bit"], "Set r"),
         (["--base", "tests", "--r", "8"], "not a causal language model"),
     ],
@@ -188,6 +191,19 @@ def test_a_back_end_asked_for_by_name_is_not_replaced():
 def test_settings_that_make_no_model_are_refused(flags, reason):
     with pytest.raises(UserError, match=reason):
         load_base(settings(*flags), "hf", ROWS, EMOJI)
+
+
+@pytest.mark.parametrize("layers", ["nonsense", "*proj"])
+def test_layers_that_a_base_does_not_have_are_refused(base, layers):
+    with pytest.raises(UserError, match=f"^target_modules '{re.escape(layers)}' names no layers of this base"):
+        load_base(settings("--base", str(base), "--r", "8", "--target_modules", layers), "hf", [], EMOJI)
+
+
+@pytest.mark.parametrize(("key", "right"), [("optim", "adamw_torch"), ("lr_scheduler_type", "cosine")])
+def test_names_that_transformers_does_not_know_are_refused(tmp_path, key, right):
+    assert trainer_arguments(settings(f"--{key}", right), tmp_path, 10, None)[key] == right
+    with pytest.raises(UserError, match=f"{key} 'nope' is none that transformers knows: .*{right}"):
+        trainer_arguments(settings(f"--{key}", "nope"), tmp_path, 10, None)
 
 
 def test_a_template_that_asks_for_the_date_gets_the_same_one_every_day():

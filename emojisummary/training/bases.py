@@ -7,6 +7,7 @@ name, folder  32      false          LoRA: two small matrices beside each linear
 name, folder  32      true           QLoRA: the same beside weights that are stored in 4 bits
 """
 
+import re
 from pathlib import Path
 
 import torch
@@ -30,6 +31,11 @@ def load_base(settings, backend: str, lessons: list[Lesson], emoji: list[str]) -
     if settings.base == "tiny":
         if settings.r or settings.load_in_4bit:
             raise UserError("base tiny knows nothing that an adapter could build on: leave r null and load_in_4bit false.")
+        if settings.tiny.hidden_size % settings.tiny.num_attention_heads:
+            raise UserError(
+                f"tiny.hidden_size {settings.tiny.hidden_size} is no multiple of tiny.num_attention_heads "
+                f"{settings.tiny.num_attention_heads}: the heads share it."
+            )
         return build_tiny(settings, lessons, emoji)
     if settings.load_in_4bit and not settings.r:
         raise UserError("load_in_4bit: weights in 4 bits can't be trained themselves. Set r (32, say) for an adapter.")
@@ -99,7 +105,10 @@ def lora(settings) -> dict:
 def with_adapter(model, settings):
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **lora(settings)))
+    try:
+        return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **lora(settings)))
+    except (ValueError, re.error) as error:
+        raise UserError(f"target_modules {settings.target_modules!r} names no layers of this base: {error}") from None
 
 
 def without_half_precision(model) -> None:

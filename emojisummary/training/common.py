@@ -3,14 +3,18 @@
 import json
 import shutil
 import sys
+from enum import Enum
 from math import ceil
 from pathlib import Path
 
 import torch
 from transformers.trainer_callback import ProgressCallback, TrainerCallback, TrainerState
+from transformers.trainer_utils import SchedulerType
+from transformers.training_args import OptimizerNames
 
 from emojisummary.artifacts import Row, is_stamped, stamp
 from emojisummary.processes import is_main, is_sharded, number
+from emojisummary.stage import UserError
 from emojisummary.training.watch import StopsOnCtrlC
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
@@ -40,8 +44,8 @@ def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> 
         "learning_rate": settings.learning_rate,
         "weight_decay": settings.weight_decay,
         "warmup_steps": int(settings.warmup_ratio * steps),
-        "lr_scheduler_type": settings.lr_scheduler_type,
-        "optim": settings.optim,
+        "lr_scheduler_type": known(settings, "lr_scheduler_type", SchedulerType),
+        "optim": known(settings, "optim", OptimizerNames),
         "bf16": on_gpu and torch.cuda.is_bf16_supported(),
         "dataloader_pin_memory": on_gpu,
         "eval_strategy": "steps",
@@ -58,6 +62,13 @@ def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> 
         "seed": settings.seed,
         "data_seed": settings.seed,
     }
+
+
+def known(settings, key: str, names: type[Enum]) -> str:
+    """The value of a key that is to be one of transformers' names. Raises UserError for another."""
+    if (value := getattr(settings, key)) not in list(names):
+        raise UserError(f"{key} {value!r} is none that transformers knows: {', '.join(names)}.")
+    return value
 
 
 def on_one_gpu(args):
