@@ -9,6 +9,8 @@ from emojisummary.artifacts import read_tsv
 from emojisummary.combining import near_duplicates, normalise
 from emojisummary.emojis import Lookup, by_rank, read_tables
 from emojisummary.models.phrasebook import COLUMNS
+from emojisummary.settings import read_settings
+from emojisummary.tasks.base import texts_each
 from emojisummary.validation import read_validation_set
 from tests.conftest import ROOT
 
@@ -40,6 +42,13 @@ def test_there_are_enough_texts_of_every_emoji(phrasebook):
     assert {e: texts[e] for e in TABLE if texts[e] < (2 if TABLE[e]["category"] == "flags" else 4)} == {}
     assert {e: texts[e] for e in ranked[:150] if texts[e] < 30} == {}
     assert {e: texts[e] for e in ranked[150:600] if texts[e] < 12} == {}
+
+
+def test_the_default_run_uses_every_text(phrasebook):
+    amounts = read_settings("generate", []).texts
+    there = Counter((row["type"], row["emoji"]) for row in phrasebook)
+    taken = {(type, emoji): n for type, amount in amounts.items() for emoji, n in texts_each(TABLE, amount).items()}
+    assert {key: n for key, n in there.items() if n > taken[key]} == {}
 
 
 def test_forms_and_lengths_vary(phrasebook):
