@@ -62,17 +62,21 @@ class Scorer:
             target = trie.nodes[place].children.get(token)
             shares.append((trie.nodes[target].count if target else 1) / trie.nodes[place].count)
         self.even = torch.tensor(shares, device=model.device).log()
-        ends = [place for place, node in enumerate(trie.nodes) if node.emoji is not None]
-        steps = [(trie.nodes[place].emoji, number[edge]) for place in ends for edge in trie.path(place)]
-        endings = [(trie.nodes[p].emoji, number[p, trie.end_token]) for p in ends if trie.nodes[p].children]
-        self.begin = torch.tensor(steps)
-        self.whole = torch.tensor(steps + endings)
+        ends = sorted((node.emoji, place) for place, node in enumerate(trie.nodes) if node.emoji is not None)
+        paths = [[number[edge] for edge in trie.path(place)] for _, place in ends]
+        endings = [[number[place, trie.end_token]] if trie.nodes[place].children else [] for _, place in ends]
+        self.begin = table(paths, len(number))
+        self.whole = table([path + ending for path, ending in zip(paths, endings, strict=True)], len(number))[self.wanted]
         self.stop = number[0, trie.end_token]
         self.longer = torch.tensor(trie.longer(), dtype=torch.long).reshape(-1, 2)
 
     def __call__(self, prompts: list[list[int]]):
         """How likely each wanted emoji is as the whole answer: log-probabilities of shape (prompts, wanted) that sum to 1."""
-        return self._batches(prompts, self._answers, len(self.wanted)).log_softmax(dim=-1)
+
+        def finish(edges, rows):
+            return self._sums(edges, self.whole)
+
+        return self._batches(prompts, finish, len(self.wanted)).log_softmax(dim=-1)
 
     def following(self, prompts: list[list[int]], barred):
         """What comes next in a sequence of emoji: shape (prompts, wanted + 1), the end last; log-probabilities that sum to 1.
@@ -80,37 +84,35 @@ class Scorer:
         An emoji comes next where the model goes on with its tokens, and not with those of a longer emoji that it begins.
         `barred`, of the same shape, is true for what may not come.
         """
-        return self._batches(prompts, self._next, len(self.wanted) + 1, barred).log_softmax(dim=-1)
 
-    def _answers(self, edges):
-        return self._sums(edges, self.whole)[:, self.wanted]
+        def finish(edges, rows):
+            return self._next(edges).masked_fill(barred[rows], -inf)
+
+        return self._batches(prompts, finish, len(self.wanted) + 1).log_softmax(dim=-1)
 
     def _next(self, edges):
-        sums = self._sums(edges, self.begin)
+        sums = self._sums(edges.double(), self.begin)  # what's left of 1 may be little
         shorter, longer = self.longer.T
         shares = (sums[:, longer] - sums[:, shorter]).exp()
         rest = 1 - torch.zeros_like(sums).index_add_(1, shorter, shares)
         sums = sums + rest.clamp(min=torch.finfo(sums.dtype).tiny).log()
         return torch.cat([sums[:, self.wanted], edges[:, self.stop, None]], dim=1)
 
-    def _sums(self, edges, steps):
-        """The sums of values on each emoji's path, from (prompts, edges) to (prompts, emoji)."""
-        emoji, edge = steps.T
-        sums = torch.zeros(self.trie.count, len(edges), dtype=edges.dtype)  # rows are added faster than columns
-        return sums.index_add_(0, emoji, edges.T[edge]).T
+    def _sums(self, edges, paths):
+        """The sums of values on each path, from (prompts, edges) to (prompts, paths)."""
+        return torch.nn.functional.pad(edges, (0, 1))[:, paths].sum(dim=-1)
 
-    def _batches(self, prompts, finish, width: int, barred=None):
-        """`finish` of each prompt's edges: first with what's negligible divided evenly, and again in full where it wasn't."""
-        barred = torch.zeros(len(prompts), width, dtype=torch.bool) if barred is None else barred
+    def _batches(self, prompts, finish, width: int):
+        """`finish(edges, rows)` of all prompts: with what's negligible divided evenly, and again in full where it wasn't."""
         scores = torch.empty(len(prompts), width)
         with torch.inference_mode():
             for batch in batches(prompts):
                 some = [prompts[i] for i in batch]
                 edges, known = self._edges(some, NEGLIGIBLE)
-                part = finish(edges.double()).masked_fill(barred[batch], -inf)
+                part = finish(edges, batch)
                 for i in self._doubtful(part, known).tolist():
                     exact, _ = self._edges([some[i]], 0)
-                    part[i] = finish(exact.double())[0].masked_fill(barred[batch[i]], -inf)
+                    part[i] = finish(exact, batch[i : i + 1])[0]
                 scores[batch] = part.float()
         return scores
 
@@ -118,7 +120,7 @@ class Scorer:
         """The rows where emoji with an edge that the model wasn't asked for have more than what's tolerated."""
         if known.all():
             return torch.empty(0, dtype=torch.long)
-        guessed = self._sums((~known).double(), self.whole)[:, self.wanted] > 0
+        guessed = self._sums((~known).float(), self.whole) > 0
         probabilities = scores.softmax(dim=-1)[:, : guessed.shape[1]]
         return torch.nonzero((probabilities * guessed).sum(dim=-1) > TOLERATED)[:, 0]
 
@@ -154,9 +156,15 @@ class Walk:
         self.slot = torch.zeros(count, 1, dtype=torch.long, device=device)  # and where in the logits its answer is
 
     def fill(self, level: Level):
-        """Fills in the level's edges where the model was asked, and returns the sum of all, a log-probability a prompt."""
+        """Fills in the level's edges where the model was asked, and returns the logarithm of their sum, of each prompt.
+
+        The root's edges stay logits: what would make them log-probabilities is the same for all emoji.
+        """
         slots, read = self.slot[:, level.source], self.read[:, level.source]
-        values = pick(self.logits, slots, level.label)
+        if level.depth:
+            values = pick(self.logits, slots, level.label)
+        else:
+            values = self.logits[:, 0].index_select(1, level.label).float()
         self.known[:, level.edges] = read
         self.edges[:, level.edges] = values.where(read, self.edges[:, level.edges])
         return values.logsumexp(dim=1, keepdim=True)
@@ -251,6 +259,16 @@ def common_prefix(prompts: list[list[int]]) -> int:
     first, last = min(prompts), max(prompts)
     most = min(map(len, prompts)) - 1
     return next((i for i in range(most) if first[i] != last[i]), most)
+
+
+def table(rows: list[list[int]], filler: int):
+    """Rows of unequal lengths as one tensor (rows, longest).
+
+    >>> table([[1, 2], [3]], 9).tolist()
+    [[1, 2], [3, 9]]
+    """
+    longest = max(map(len, rows))
+    return torch.tensor([row + [filler] * (longest - len(row)) for row in rows])
 
 
 def pick(logits, slots, tokens):

@@ -183,7 +183,7 @@ def sharpened(student, factor=12):
 def test_what_is_not_looked_into_changes_nothing_that_counts(student):
     sure = sharpened(student)
     prompts = sure.prompts(TEXTS)
-    exact = sure.scorer._answers(sure.scorer._edges(prompts, 0)[0]).log_softmax(-1)
+    exact = sure.scorer._sums(sure.scorer._edges(prompts, 0)[0], sure.scorer.whole).log_softmax(-1)
     assert (sure.scorer(prompts).exp() - exact.exp()).abs().max() < 1e-5
     if len(sure.scorer.levels) > 2:
         assert not sure.scorer._edges(prompts, NEGLIGIBLE)[1].all()
@@ -192,7 +192,8 @@ def test_what_is_not_looked_into_changes_nothing_that_counts(student):
 def test_a_restricted_model_renormalises(student):
     few = [*EMOJI[100:110], "🏳️", "👨"]
     sure = sharpened(student)
-    whole = sure.scorer._answers(sure.scorer._edges(sure.prompts(["pizza"]), 0)[0])[0]
+    edges, _ = sure.scorer._edges(sure.prompts(["pizza"]), 0)
+    whole = sure.scorer._sums(edges, sure.scorer.whole)[0]
     limited = sure.restrict(few)
     expected = whole[[EMOJI.index(emoji) for emoji in limited.emoji]].log_softmax(-1).exp()
     assert torch.allclose(limited.probabilities(["pizza"])[0], expected.float(), atol=1e-4)
@@ -357,7 +358,8 @@ def test_a_window_that_ends_in_the_prompt_or_the_tree_is_kept_to(make_model, bey
     expected = torch.stack([by_brute_force(student, text) for text in TEXTS])
     for some in (prompts, prompts[:1]):
         edges, _ = student.scorer._edges(some, 0)
-        assert torch.allclose(student.scorer._answers(edges).log_softmax(-1), expected[: len(some)], atol=1e-4)
+        scores = student.scorer._sums(edges, student.scorer.whole).log_softmax(-1)
+        assert torch.allclose(scores, expected[: len(some)], atol=1e-4)
     student.model.config.sliding_window = 1000
     assert not torch.allclose(by_brute_force(student, TEXTS[1]), expected[1], atol=1e-2), "the window makes no difference"
 

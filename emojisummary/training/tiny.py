@@ -61,7 +61,7 @@ def start_from_company(vectors: torch.Tensor, lessons: list[list[int]]) -> None:
 def tiny_llama(size, **options) -> LlamaForCausalLM:
     config = LlamaConfig(
         hidden_size=size.hidden_size,
-        intermediate_size=4 * size.hidden_size,
+        intermediate_size=round(8 / 3 * size.hidden_size / 32) * 32,  # three matrices as large as the usual two of 4 times
         num_hidden_layers=size.num_hidden_layers,
         num_attention_heads=size.num_attention_heads,
         max_position_embeddings=LONGEST,
