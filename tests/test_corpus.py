@@ -5,7 +5,7 @@ from statistics import mean
 
 import pytest
 
-from emojisummary.artifacts import read_tsv
+from emojisummary.artifacts import read_csv, read_tsv
 from emojisummary.combining import near_duplicates, normalise
 from emojisummary.emojis import Lookup, by_rank, read_tables
 from emojisummary.models.phrasebook import COLUMNS
@@ -28,6 +28,11 @@ def phrasebook():
 @pytest.fixture(scope="module")
 def validation():
     return read_validation_set("data/validation_set.yaml")
+
+
+@pytest.fixture(scope="module")
+def plain_texts():
+    return read_csv(ROOT / "data" / "plain_texts.csv", ("text", "answers", "category", "split", "second"))
 
 
 def words(row):
@@ -90,8 +95,8 @@ def test_texts_need_understanding(phrasebook):
     assert share <= 0.2
 
 
-def test_no_text_holds_an_emoji_and_every_answer_is_in_the_table(phrasebook, validation):
-    assert [row["text"] for row in [*phrasebook, *validation] if EMOJI_OF.split(row["text"])] == []
+def test_no_text_holds_an_emoji_and_every_answer_is_in_the_table(phrasebook, validation, plain_texts):
+    assert [row["text"] for row in [*phrasebook, *validation, *plain_texts] if EMOJI_OF.split(row["text"])] == []
     for row in phrasebook:
         assert row["emoji"] in TABLE
         also = row["also"].split()
@@ -124,11 +129,20 @@ def distinct_bigrams(texts):
     return len(set(bigrams)) / max(len(bigrams), 1)
 
 
-def test_phrasebook_and_validation_set_share_nothing(phrasebook, validation):
-    theirs = [row["text"] for row in validation]
+def test_what_is_learned_and_what_it_is_judged_by_share_nothing(phrasebook, validation, plain_texts):
+    theirs = [row["text"] for row in [*validation, *plain_texts]]
     assert {normalise(row["text"]) for row in phrasebook} & set(map(normalise, theirs)) == set()
     close = near_duplicates([row["text"] for row in phrasebook], theirs, 0.5)
     assert [phrasebook[index]["text"] for index in close] == []
+
+
+def test_plain_texts_are_short_and_about_everything(plain_texts, validation):
+    assert max(map(words, plain_texts)) <= 9
+    assert {row["category"] for row in plain_texts} == {facts["category"] for facts in TABLE.values()}
+    assert {row["split"] for row in plain_texts} == {"test"}
+    assert {normalise(row["text"]) for row in plain_texts} & {normalise(row["text"]) for row in validation} == set()
+    assert all(row["second"].split()[0] in row["answers"].split() for row in plain_texts)
+    assert len({row["answers"].split()[0] for row in plain_texts}) >= 200
 
 
 def test_the_validation_set_covers_languages_categories_and_both_parts(validation):
