@@ -7,7 +7,6 @@ reads   runs/<run>/emoji_data.yaml
 """
 
 import shutil
-from itertools import groupby
 
 from emojisummary.artifacts import read_emoji
 from emojisummary.emojis import by_rank
@@ -21,8 +20,8 @@ def main(settings):
     if settings.limit:
         print_grid(by_rank(table)[: settings.limit])
         return
-    for category, emoji in groupby(table, key=lambda e: table[e]["category"]):
-        emoji = list(emoji)
+    for category in dict.fromkeys(facts["category"] for facts in table.values()):
+        emoji = [one for one, facts in table.items() if facts["category"] == category]
         print(f"\n{category} ({len(emoji)})")
         print_grid(emoji)
 

@@ -24,13 +24,13 @@ from emojisummary.graders import read_canaries, read_graded, report
 from emojisummary.grading import FORM, GradedFile, check_ids
 from emojisummary.ledger import PROBE, Ledger, as_text, forecast
 from emojisummary.models import connect_for
-from emojisummary.stage import run
+from emojisummary.stage import UserError, run
 from emojisummary.tasks import TASKS
 from emojisummary.validation import split
 
 
 def main(settings):
-    table = read_emoji(settings.folder)
+    table, any_files = read_emoji(settings.folder), False
     judged = split(TASKS[settings.task].validation(settings.validation_set, Lookup(table))[0], "dev")
     made_by, written = "python 2_generate.py", []
     paths = dict(chosen(settings.folder / "generated", "yaml", settings, made_by))
@@ -41,7 +41,14 @@ def main(settings):
         written.append((paths[path], both, [canaries(some, judged, settings.canaries, settings.seed, table) for some in both]))
     for name in (g for g in settings.graders if passes(g, settings.grader)):
         grader = connect_for("judge texts", name, table, settings)
-        grade(grader, files_of(grader, written, settings), settings)
+        files = files_of(grader, written, settings)
+        grade(grader, files, settings)
+        any_files = any_files or bool(files)
+    if not any_files:
+        raise UserError(
+            "Nothing to judge: the filters leave no grader, or none that would judge another one's texts. Take another grader, "
+            "or let it judge its own with --grade_own."
+        )
     if settings.plan:
         return
     if canaries_graded := read_canaries(settings.folder):

@@ -232,6 +232,10 @@ def read_generated(path: Path, made_by: str | None = None, columns: tuple[str, .
             if not isinstance(row.get(column), str):
                 found = f"found {row[column]!r}, not a text in quotes" if column in row else "it's missing"
                 raise broken(path, _line_of_item(path, number), f"a row needs `{column}`: {found}")
+        if row.get("also") is None:
+            row.pop("also", None)
+        elif not isinstance(row["also"], str):
+            raise broken(path, _line_of_item(path, number), f"`also` is {row['also']!r}: expected emoji in quotes")
     return rows
 
 

@@ -44,6 +44,8 @@ def read_shortfall(
         if (line["language"], line["type"], slug(line["teacher"])) == (language, type, slug(teacher)):
             graded[line["emoji"]] += int(line["rows"])
             accepted[line["emoji"]] += int(line["accepted"])
+    if not graded:  # all of it came after coverage.csv
+        return {}
     pending = written - graded
     return {e: shortfall(n, asked[e], accepted[e], pending[e]) for e, n in planned.items() if asked[e]}
 

@@ -67,9 +67,18 @@ def validation_rows(
         defaults = {"language": "english", "form": "", "category": "", "split": ""}
         facts = {key: _fact(entry, key, default) for key, default in defaults.items()}
         rows.append({"id": topic_id("validation", text), "text": text, "answers": " ".join(answers), **facts})
-    unique = list({row["id"]: row for row in rows}.values())
+    unique = united(rows)
     problems["texts listed twice"] = len(rows) - len(unique)
     return unique, +problems
+
+
+def united(rows: list[Row]) -> list[Row]:
+    """Each text once, with the answers of all its rows, the first row's first."""
+    unique = {}
+    for row in rows:
+        answers = [*unique.setdefault(row["id"], row)["answers"].split(), *row["answers"].split()]
+        unique[row["id"]]["answers"] = " ".join(dict.fromkeys(answers))
+    return list(unique.values())
 
 
 def split(rows: list[Row], part: str) -> list[Row]:

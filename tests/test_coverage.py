@@ -61,6 +61,8 @@ def test_rows_that_came_after_coverage_are_neither_accepted_nor_rejected(tmp_pat
     write_coverage(tmp_path, coverage(ROWS, accepted={"a"}))
     planned, asked = Counter({"🍔": 2, "🍕": 3}), Counter({"🍔": 3, "🍕": 2})
     assert read_shortfall(tmp_path, "english", "paragraph", "ollama/gemma3", planned, asked, asked) == {"🍔": 2, "🍕": 0}
+    written = Counter({"🍔": 1})
+    assert read_shortfall(tmp_path, "french", "paragraph", "ollama/gemma3", planned, asked, written) == {}
 
 
 @pytest.mark.parametrize("written", range(5))

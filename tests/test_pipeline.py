@@ -4,10 +4,12 @@ import csv
 import json
 import os
 import random
+import re
 import shlex
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import pytest
 import yaml
@@ -165,8 +167,29 @@ def test_a_grader_does_not_judge_itself(world):
     world("2_generate", "--type", "keywords")
     path = world.path("generated/english_keywords_phrasebook.yaml")
     path.rename(path.with_name("english_keywords_retriever.yaml"))
-    world("3_validate")
+    assert "--grade_own" in world("3_validate", code=1).stderr
     assert not world.path("graded").exists()
+    assert "Nothing to judge" in world("3_validate", "--grader", "retreiver", code=1).stderr
+
+
+def test_a_row_edited_by_hand_may_leave_also_empty(finished, world):
+    for name, content in finished.bytes("emoji_data.yaml", "generated/*", "graded/*").items():
+        world.path(name).parent.mkdir(parents=True, exist_ok=True)
+        world.path(name).write_bytes(content)
+    path = world.path("generated/english_paragraph_phrasebook.yaml")
+    first, *others = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump([first | {"also": None}, *others], allow_unicode=True))
+    world("4_combine")
+    path.write_text(yaml.safe_dump([first | {"also": ["😂"]}, *others], allow_unicode=True))
+    assert "line 1: `also` is ['😂']" in world("4_combine", code=1).stderr
+
+
+def test_the_grid_has_each_category_once(finished):
+    printed = finished("1_print").stdout
+    headings = re.findall(r"^([\w-]+) \((\d+)\)$", printed, re.MULTILINE)
+    assert len({category for category, _ in headings}) == len(headings)
+    table = yaml.safe_load(finished.path("emoji_data.yaml").read_text())
+    assert dict(headings) == {c: str(n) for c, n in Counter(facts["category"] for facts in table.values()).items()}
 
 
 def test_training_goes_on_from_its_last_checkpoint_and_ends_the_same(finished, world):

@@ -283,6 +283,8 @@ def test_unusable_replies_keep_their_reason_and_are_asked_again_only_if_told(wor
         assert len(server.log) == before
         world("2_generate", *teach(world, server, "--retry_unusable"))
         assert len(server.log) == before + len(refused)
+        seeds = [record.request["options"]["seed"] for record in server.log]
+        assert not set(seeds[:before]) & set(seeds[before:])  # the same one would bring the same reply
 
 
 def test_a_plan_asks_for_a_few_rows_and_keeps_them(world):

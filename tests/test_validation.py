@@ -141,6 +141,11 @@ def test_a_text_listed_twice_is_counted():
     assert problems == {TWICE: 1}
 
 
+def test_answers_of_a_text_listed_twice_are_united():
+    rows, _ = validation_rows([entry("a b", "😀 ❤️", split="dev"), entry("c"), entry("a b", "❤️ 🍔", split="test")], EMOJI_OF)
+    assert [(row["answers"], row["split"]) for row in rows] == [("😀 ❤️ 🍔", "dev"), ("😀", "")]
+
+
 def test_a_text_that_is_empty_once_tidy_is_no_row():
     assert validation_rows([entry("\u200b")], EMOJI_OF)[0] == []
 

@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from random import getrandbits
 from zlib import crc32
 
 from emojisummary.artifacts import Row, fingerprint, slug
@@ -83,6 +84,8 @@ class Host:
     def __init__(self, model: str, settings):
         self.model, self.settings = model, settings
         self.takes_schema = True  # until it refuses one
+        # What is asked again because of its reply needs another seed: with the same one, the same reply would come
+        self.seed = settings.seed ^ (getrandbits(31) if getattr(settings, "retry_unusable", False) else 0)
 
     async def ask(self, request: Row, attempt: int) -> Row:
         """The model's reply to request["messages"], in the form of request["schema"] where there is one and the server can.
@@ -91,7 +94,7 @@ class Host:
         """
         started = time.monotonic()
         schema = request.get("schema") if self.takes_schema else None
-        seed = ((crc32(request["id"].encode()) ^ self.settings.seed) + attempt) % 2**31
+        seed = ((crc32(request["id"].encode()) ^ self.seed) + attempt) % 2**31
         try:
             reply = await self._send(request["messages"], schema, seed)
         except Refused:

@@ -14,6 +14,7 @@ from emojisummary.emojis import Lookup, clusters, plain
 from emojisummary.metrics import distinct
 from emojisummary.tasks.base import Messages, Task, Unusable, material, tidy, topic_id
 from emojisummary.tasks.summary import LONGEST, Summary
+from emojisummary.validation import united
 
 LEAST, MOST = 2, 4  # emoji
 
@@ -106,7 +107,9 @@ class Combination(Summary):
             text, accepted = tidy(row["text"]), " ".join(filter(None, answers))
             facts = {"language": "english", "form": row["form"], "category": "", "split": ""}
             rows.append({"id": topic_id("validation", text), "text": text, "answers": accepted, **facts})
-        return rows, +problems
+        unique = united(rows)
+        problems["texts listed twice"] = len(rows) - len(unique)
+        return unique, +problems
 
     def ask(self, model, texts: list[str]) -> list[list[str]]:
         return model.combine(texts, LEAST, MOST)
