@@ -148,6 +148,9 @@ def test_a_tenth_is_held_out_by_conversation_and_nothing_of_it_is_learned():
     [
         (SHORT, None),
         (SHORT.replace("3.12", "3"), "loses 3.12"),
+        (SHORT.replace("3.12", "13.125"), "loses 3.12"),
+        (SHORT.replace("3.12", "3.12.").replace(", then", " →→→ ≥ √"), None),
+        (SHORT.replace("💻", "1️⃣").replace("✅", "ℹ️"), None),
         (SHORT.replace("python --version", "it"), "loses `python --version`"),
         (SHORT.replace("💻", "").replace("✅", ""), "0 emoji"),
         (SHORT + "🎉🎈🥳🙌", "6 emoji"),
@@ -172,6 +175,17 @@ def test_code_in_a_reply_is_kept_and_learned_as_it_is():
     assert said == row["answer"] == learned["answer"] == WITH_CODE
     assert TASK.fault(row) is None
     assert TASK.fault(row | {"answer": WITH_CODE.replace("    if", "if")}) is not None
+
+
+def test_a_mended_conversation_is_another_topic(tmp_path):
+    ids = []
+    for reply in ("Use Python 3.11, please.", "Use Python 3.12, please."):
+        file = tmp_path / "chats.jsonl"
+        turns = [{"role": "user", "content": "Which Python?"}, {"role": "assistant", "content": reply}]
+        file.write_text(json.dumps({"id": "a", "messages": turns, "compressed": "🐍 3.12"}))
+        amount = Amount(min=1, max=1, exponent=1)
+        ids += [topic["id"] for topic in TASK.topics({}, "english", "reply", "written", amount, 7, None, str(file))]
+    assert len(set(ids)) == len(ids) == 2
 
 
 def test_words_between_blocks_of_code_are_no_terms():

@@ -13,7 +13,7 @@ from emojisummary.models.written import Written
 from emojisummary.own import only
 from emojisummary.sections import Amount
 from emojisummary.tasks import TASKS
-from emojisummary.tasks.story import names
+from emojisummary.tasks.story import PLACES, PURPOSES, concepts, names
 from tests.conftest import ROOT
 
 TABLE, _ = read_tables([str(ROOT / "data/16_all_emoji.tsv")], str(ROOT / "data/2021_ranked.tsv"))
@@ -55,6 +55,15 @@ def test_a_broken_rule_is_named(change, fault):
     assert fault in TASK.fault(row | {"answer": change(row["answer"])})
 
 
+def test_emoji_without_words_of_their_own_break_no_rule():
+    row = as_row(STORIES[0])
+    assert TASK.fault(row | {"text": "🐅 🪤 " + row["text"].split()[-1]}) is None
+
+
+def test_places_and_themes_that_teachers_are_given_have_words():
+    assert {plain(emoji) for emoji in (*PLACES, *PURPOSES)} <= concepts().keys()
+
+
 def test_every_story_is_asked_for_by_its_hero():
     teacher = Written(TASK, SOURCE, TABLE)
     amount = Amount(min=4, max=40, exponent=2)
@@ -82,6 +91,7 @@ def test_scores_worked_by_hand():
     story = "The hedgehog read a book. " * 2
     scores = TASK.score([], story, "🦔 🏰 📚")
     assert scores["concepts"] == pytest.approx(2 / 3)  # no castle
+    assert TASK.score([], story, "🐅 🦔 🪤")["concepts"] == 1  # of the others it can't be told
     assert (scores["safe"], scores["ended"], scores["words"]) == (1, 1, 10)
     assert scores["repetition"] == pytest.approx(2 / 7, abs=1e-4)  # 7 four-grams, of which 5 are different
 

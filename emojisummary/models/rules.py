@@ -13,7 +13,7 @@ class Rules:
 
     def __init__(self, task):
         self.task, self.problems = task, Counter()
-        self.depends_on = fingerprint([], {"task": task.name})
+        self.depends_on = fingerprint(task.rule_files, {"task": task.name})
 
     def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
         """Yes, or no with the rule that the row breaks."""

@@ -35,6 +35,7 @@ class Task:
     compared: ClassVar[tuple[str, ...]]  # the metrics in which models are compared with each other
     aspects: ClassVar[dict[str, str]] = {}  # what a judge is asked about two models' answers, by name
     checklist: ClassVar[tuple[tuple[str, str, float], ...]] = ()  # what is wanted, the metric or aspect that tells, its least
+    rule_files: ClassVar[tuple[Path, ...]] = ()  # what `fault` reads
     ranks: ClassVar[bool] = False  # whether the answer is a ranking of all emoji
     only_emoji: ClassVar[tuple[int, int] | None] = None  # least and most emoji of an answer, where it's nothing but emoji
     least_answers: ClassVar[int] = 1  # how many accepted answers a validation text needs, where they are texts

@@ -22,9 +22,12 @@ ROLES = ("system", "user", "assistant")
 MOST_EMOJI = 5
 LONGEST = 0.95  # of the original's tokens: what is hardly shorter is no compression
 HELD_OUT = 10  # one conversation in so many is for validation
-PICTOGRAM = re.compile(
-    "[\U0001f1e6-\U0001f1ff]{2}|[\u2190-\u2bff\U0001f000-\U0001faff](?:\ufe0f|[\U0001f3fb-\U0001f3ff]|\u200d.)*"
+PICTOGRAM = re.compile(  # of arrows, mathematical and other signs only those that VS16 makes an emoji
+    "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3"
+    "|(?:[⌚⌛⏩-⏳⬛⬜⭐⭕\u2600-\u27bf\U0001f000-\U0001faff]|[\u2190-\u2bff©®‼⁉™ℹ〰〽㊗㊙](?=\ufe0f))"
+    "(?:\ufe0f|[\U0001f3fb-\U0001f3ff]|\u200d.)*"
 )
+NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 TERM = re.compile(  # blocks of code, code, addresses, a.b, numbers
     r"(?s:```.*?```)|`[^`\n]+`|https?://\S+[\w/]|\b\w+(?:[._/]\w+)+\b|\b\d+(?:[.,:]\d+)*\b"
 )
@@ -63,7 +66,8 @@ class Chat(Task):
             for conversation in usable(source):
                 can_be_written = conversation["original"] or teacher == "written"
                 if can_be_written and not is_held_out(conversation["tree"]):
-                    id = topic_id(self.name, language, type, teacher, conversation["id"], number)
+                    it = (conversation[key] for key in ("id", "text", "original"))  # a mended one is another one
+                    id = topic_id(self.name, language, type, teacher, *it, number)
                     facts = {"emoji": "", "conversation": conversation["id"], "language": language, "type": type}
                     yield {"id": id, **facts, "form": "reply", "style": "helpful", "teacher": teacher, "number": number,
                            "text": conversation["text"], "original": conversation["original"]}  # fmt: skip
@@ -302,7 +306,19 @@ def terms_of(text: str) -> list[str]:
 
 
 def lost_terms(original: str, answer: str) -> list[str]:
-    return [term for term in terms_of(original) if term.strip("`") not in answer]
+    """The terms of the original that the answer doesn't have.
+
+    >>> lost_terms("Take 2 tablets every 6 hours, see nhs.uk.", "12 every 6h 💊")
+    ['2', 'nhs.uk']
+    """
+    return [term for term in terms_of(original) if not is_kept(term.strip("`"), answer)]
+
+
+def is_kept(term: str, answer: str) -> bool:
+    """Whether a term stands in an answer; a number not as a part of another one."""
+    if not NUMBER.fullmatch(term):
+        return term in answer
+    return re.search(rf"(?<!\d)(?<!\d[.,:]){re.escape(term)}(?!\d|[.,:]\d)", answer) is not None
 
 
 def rough_tokens(text: str) -> int:

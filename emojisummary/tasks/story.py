@@ -52,6 +52,7 @@ MARK = re.compile(r"[.!?…]['\"”’)]*\s*$")
 
 class Story(Task):
     name = "story"
+    rule_files = (DATA / "concepts.tsv", DATA / "unsafe_words.txt")
     system = (
         "Tell a bedtime story for small children. The three emoji say who it is about, where it happens, and what it is about. "
         "Simple words, nothing frightening, a quiet ending, at most 180 words."
@@ -123,7 +124,7 @@ class Story(Task):
 
     def fault(self, row: Row) -> str | None:
         story, length = row["answer"], len(words(row["answer"]))
-        missing = [emoji for emoji in clusters("".join(row["text"].split())) if not names(story, emoji)]
+        missing = [emoji for emoji in known(row["text"]) if not names(story, emoji)]
         found = [
             (not SHORTEST <= length <= LONGEST, f"{length} words instead of {SHORTEST} to {LONGEST}"),
             (bool(missing), f"says nothing of {' '.join(missing)}"),
@@ -168,10 +169,11 @@ class Story(Task):
         return model.write([self.chat(text) for text in texts], max_new_tokens=self.max_new_tokens, no_repeat_ngram_size=6)
 
     def score(self, accepted: list[str], given: str, text: str = "") -> dict[str, float]:
-        """concepts: share of the three emoji that the story names; repetition: share of its 4-grams that came before."""
-        emoji = clusters("".join(text.split()))
+        """concepts: share of the three emoji that the story names, of those that data/story/concepts.tsv has words for;
+        repetition: share of its 4-grams that came before."""
+        emoji = known(text)
         return {
-            "concepts": sum(names(given, one) for one in emoji) / max(len(emoji), 1),
+            "concepts": sum(names(given, one) for one in emoji) / len(emoji) if emoji else 1.0,
             "safe": float(not unsafe(given)),
             "ended": float(bool(MARK.search(given))),
             "repetition": repetition(given),
@@ -193,9 +195,14 @@ class Story(Task):
         }  # fmt: skip
 
 
+def known(text: str) -> list[str]:
+    """The emoji of a text that data/story/concepts.tsv has words for: of others it can't be told whether a story names them."""
+    return [emoji for emoji in clusters("".join(text.split())) if plain(emoji) in concepts()]
+
+
 def names(story: str, emoji: str) -> bool:
-    """Whether a story has a word for the emoji, by data/story/concepts.tsv. An emoji that isn't in there is never named."""
-    return not concepts().get(plain(emoji), frozenset()).isdisjoint(words(story))
+    """Whether a story has a word for the emoji, by data/story/concepts.tsv."""
+    return not concepts()[plain(emoji)].isdisjoint(words(story))
 
 
 def unsafe(story: str) -> list[str]:
