@@ -66,6 +66,8 @@ def main(settings):
     write_yaml(model / "made.yaml", {
         "command": " ".join(sys.argv),
         "metrics": metrics,
+        "rows": len(rows),
+        **{key: sorted({row.get(key) or "unknown" for row in rows}) for key in ("language", "teacher")},
         "settings": settings.own(),
         "versions": package_versions(*LIBRARIES),
         "files": {path.name: file_hash(path) for path in files},

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from emojisummary.artifacts import write_yaml
 from emojisummary.chat import PLAIN_TEMPLATE
+from emojisummary.models import connect
 from emojisummary.models.llm import LanguageModel
 from emojisummary.models.weights import load_model, unquantised
 from emojisummary.stage import UserError
@@ -66,6 +67,23 @@ def test_all_weights_take_the_place_of_an_adapter(base, tmp_path):
     assert torch.allclose(loaded.probabilities(TEXTS), student.probabilities(TEXTS), atol=1e-4)
 
 
+def test_nothing_of_another_student_is_left_in_the_folder(base, tmp_path):
+    for name in (
+        "encoder/model.safetensors",
+        "ngrams.safetensors",
+        "checkpoints/one",
+        "base/config.json",
+        "trainer_state.json",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    chosen = settings("--base", str(base), "--r", "8")
+    save(LanguageModel("student", *load_base(chosen, "hf", [], EMOJI), TASKS["summary"], EMOJI, 100), tmp_path, chosen)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"encoder", "ngrams.safetensors"}.isdisjoint(names)
+    assert names >= {"checkpoints", "base", "trainer_state.json", "student.yaml", "adapter_model.safetensors"}
+
+
 def test_what_the_makers_want_of_generation_is_not_what_is_asked(base, tmp_path):
     chats = list(map(TASKS["summary"].chat, TEXTS))
     model, tokenizer = load_hf(settings("--base", str(base)))
@@ -81,6 +99,8 @@ def test_what_the_makers_want_of_generation_is_not_what_is_asked(base, tmp_path)
         loaded = LanguageModel.load(tmp_path / "model", "loaded")
         assert student.write(chats, 8) == loaded.write(chats, 8) == expected
         assert loaded.model.generation_config.eos_token_id == [1, 7]
+    asked = connect(f"base:{tmp_path / 'base'}", None, SimpleNamespace(task="summary", num_predict=8))
+    assert asked.write(chats) == expected
 
 
 @pytest.mark.parametrize(("r", "expected"), [((), torch.float32), (("--r", "8"), torch.bfloat16)], ids=["all", "adapter"])
@@ -215,6 +235,8 @@ def test_a_template_that_asks_for_the_date_gets_the_same_one_every_day():
     )
     chat = [{"role": "user", "content": "hello"}]
     assert prepared(tokenizer).apply_chat_template(chat, tokenize=False) == "Today: 26 Jul 2024 hello"
+    tokenizer.chat_template = '{%- set today = strftime_now("%d %B %Y") -%}Today: {{ today }} {{ messages[0].content }}'
+    assert prepared(tokenizer).apply_chat_template(chat, tokenize=False) == "Today: 26 Jul 2024 hello"
 
 
 def test_a_base_without_template_and_padding_gets_both():
@@ -239,8 +261,8 @@ def test_an_untuned_model_is_its_base_in_the_precision_of_its_student(base, tmp_
     model, tokenizer = load_hf(settings("--base", str(base)))
     model.bfloat16().save_pretrained(tmp_path / "small")
     tokenizer.save_pretrained(tmp_path / "model")
-    about = {"task": "summary", "base": f"{tmp_path}/small-unsloth-bnb-4bit", "emoji": EMOJI, "max_length": 100}
-    write_yaml(tmp_path / "model" / "student.yaml", about)
+    about = {"student": "llm", "task": "summary", "emoji": EMOJI, "max_length": 100}
+    write_yaml(tmp_path / "model" / "student.yaml", about | {"base": f"{tmp_path}/small-unsloth-bnb-4bit"})
     untuned = LanguageModel.untuned(tmp_path / "model", "untuned")
     assert untuned.model.dtype == torch.float32
     assert untuned.predict("pizza")["emoji"] in EMOJI

@@ -25,7 +25,7 @@ from emojisummary.training.tiny import train_tokenizer
 from tests.conftest import ROOT, run_here
 from tests.test_processes import FLAGS as TRAINING
 from tests.test_processes import write_run
-from tests.tiny_base import EMOJI, ROWS, settings, train
+from tests.tiny_base import EMOJI, MADE, ROWS, settings, train
 
 pytest.importorskip("xllamacpp", reason="no llama.cpp to ask", exc_type=ImportError)
 
@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     train(base, "--base", "tiny", "--num_train_epochs", "12", *BATCHES)
     metrics = train(folder, "--base", str(base / "model"), "--r", "16", "--num_train_epochs", "2", *BATCHES)
     write_csv(folder / "training_data.csv", ("text", "answer"), ROWS)
-    write_yaml(folder / "model" / "made.yaml", {"command": "5_train.py", "metrics": metrics, "versions": {"torch": "2"}})
+    write_yaml(folder / "model" / "made.yaml", MADE | {"metrics": metrics})
     return folder
 
 
@@ -223,12 +223,11 @@ def test_ollama_may_answer_as_long_as_the_task_does_whatever_the_conversation(ru
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_card_says_what_the_task_is(tmp_path, task):
-    write_csv(tmp_path / "training_data.csv", ("text", "answer"), ROWS)
-    made = {"command": "5_train.py", "metrics": {"loss": 0.5}, "versions": {"torch": "2"}}
-    write_yaml(tmp_path / "model" / "made.yaml", made)
+    write_yaml(tmp_path / "model" / "made.yaml", MADE)
     write_yaml(tmp_path / "model" / "student.yaml", {"student": "llm", "task": task, "base": "tiny"})
     written = card(tmp_path / "model", settings(*FLAGS))
     assert TASKS[task].system in written
+    assert "24 rows in english, written by phrasebook" in written
     assert ("Answers a text with one emoji." in written) == (task == "summary")
 
 

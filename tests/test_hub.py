@@ -11,7 +11,7 @@ from emojisummary.settings import read_settings
 from emojisummary.stage import UserError
 from emojisummary.training.hub import push
 from tests.conftest import make_world
-from tests.tiny_base import ROWS, settings, train
+from tests.tiny_base import MADE, ROWS, settings, train
 
 FLAGS = ("--push_to_hub", "somebody/emoji")
 
@@ -44,7 +44,7 @@ def student(tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
     train(run, "--num_train_epochs", "1", "--per_device_train_batch_size", "33", "--evaluations", "1")
     write_csv(run / "training_data.csv", ("text", "answer"), ROWS)
-    write_yaml(run / "model" / "made.yaml", {"command": "5_train.py", "metrics": {"accuracy@1": 0.5}, "versions": {"trl": "1"}})
+    write_yaml(run / "model" / "made.yaml", MADE)
     made = ("merged/config.json", "run-q8_0.gguf", "run-q8_0.gguf.parity.yaml", "Modelfile", ".made/Modelfile", "README.md",
             "emoji.gbnf", "emoji.schema.json")  # fmt: skip
     for path in (run / "model" / "export" / name for name in made):

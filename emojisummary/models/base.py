@@ -13,7 +13,7 @@ from emojisummary.chat import many_prompt_ids
 from emojisummary.emojis import Table
 from emojisummary.models.asked import Asked
 from emojisummary.models.llm import fit
-from emojisummary.models.weights import best_dtype
+from emojisummary.models.weights import as_asked, best_dtype
 from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.writing import generate
@@ -66,7 +66,7 @@ def load(folder: str) -> tuple:
     logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=best_dtype(), attn_implementation="sdpa")
+        model = as_asked(AutoModelForCausalLM.from_pretrained(folder, dtype=best_dtype(), attn_implementation="sdpa"))
     except (OSError, ValueError) as error:
         raise UserError(f"base {folder!r}: not a causal language model that can be loaded. {error}") from None
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), prepared(tokenizer)

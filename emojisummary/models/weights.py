@@ -57,10 +57,11 @@ def unquantised(base: str) -> str:
 
 
 def best_dtype():
-    """bfloat16 on a GPU that has it, float32 elsewhere."""
+    """bfloat16 on a GPU that has it, float32 elsewhere: also on older ones, which would only emulate it."""
     import torch
 
-    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+    has_it = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_it else torch.float32
 
 
 def four_bits():

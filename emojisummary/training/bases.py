@@ -123,13 +123,10 @@ def without_half_precision(model) -> None:
 def prepared(tokenizer):
     """The tokenizer with a chat template and a padding token, whatever the base had.
 
-    Templates of Llama 3 put today's date into the system prompt. A model that was trained on one day would then be asked
-    something else on the next, and elsewhere; so the date is fixed.
+    Some templates (Llama 3, SmolLM3) put today's date into the system prompt. A model that was trained on one day would then be
+    asked something else on the next, and elsewhere; so the date is fixed.
     """
-    template = tokenizer.chat_template or PLAIN_TEMPLATE
-    if "strftime_now" in template and "date_string" in template:
-        template = f'{{%- set date_string = "{DATE}" %}}' + template
-    tokenizer.chat_template = template
+    tokenizer.chat_template = re.sub(r"strftime_now\([^)]*\)", f'"{DATE}"', tokenizer.chat_template or PLAIN_TEMPLATE)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -13,6 +13,7 @@ from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from emojisummary.artifacts import Row, is_stamped, stamp
+from emojisummary.models.weights import best_dtype
 from emojisummary.processes import is_main, is_sharded, number
 from emojisummary.stage import UserError
 from emojisummary.training.watch import StopsOnCtrlC
@@ -46,7 +47,7 @@ def trainer_arguments(settings, folder: Path, rows: int, metric: str | None) -> 
         "warmup_steps": int(settings.warmup_ratio * steps),
         "lr_scheduler_type": known(settings, "lr_scheduler_type", SchedulerType),
         "optim": known(settings, "optim", OptimizerNames),
-        "bf16": on_gpu and torch.cuda.is_bf16_supported(),
+        "bf16": best_dtype() == torch.bfloat16,
         "dataloader_pin_memory": on_gpu,
         "eval_strategy": "steps",
         "eval_steps": every,
@@ -69,6 +70,20 @@ def known(settings, key: str, names: type[Enum]) -> str:
     if (value := getattr(settings, key)) not in list(names):
         raise UserError(f"{key} {value!r} is none that transformers knows: {', '.join(names)}.")
     return value
+
+
+KEPT = ("checkpoints", "export", ".made", "made.yaml", "trainer_state.json")  # they say themselves what they belong to
+
+
+def clear(folder: Path, *others: str) -> None:
+    """Removes what another student left in the folder, but for the training's own files, and the `others`."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.name in (*KEPT, *others):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def on_one_gpu(args):

@@ -17,7 +17,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
-from emojisummary.artifacts import is_stamped, read_csv, read_yaml, stamp, write_text, write_yaml
+from emojisummary.artifacts import is_stamped, read_yaml, stamp, write_text, write_yaml
 from emojisummary.grammar import gbnf, schema
 from emojisummary.models.llm import LanguageModel
 from emojisummary.models.weights import load_model
@@ -165,9 +165,7 @@ def check_engine(settings) -> None:
 def card(model: Path, settings) -> str:
     """A model card: what it does, what it learned from, how well, and whose licences it's under."""
     made, about = read_yaml(model / "made.yaml"), read_yaml(model / "student.yaml")
-    rows = read_csv(model.parent / "training_data.csv", ("text", "answer"))
-    teachers = sorted({row.get("teacher") or "unknown" for row in rows})
-    languages = sorted({row.get("language") or "unknown" for row in rows})
+    teachers, languages = ", ".join(made["teacher"]), ", ".join(made["language"])
     if about["student"] == "retriever":
         base, prompt = f"the sentence encoder {Path(settings.encoder).name}", []
     else:
@@ -179,12 +177,12 @@ def card(model: Path, settings) -> str:
         "",
         f"{does}Trained with EmojiSummary from {base}, by the command `{made['command']}`.",
         "",
-        f"- Data: {len(rows):,} rows in {', '.join(languages)}, written by {', '.join(teachers)}. They are synthetic.",
+        f"- Data: {made['rows']:,} rows in {languages}, written by {teachers}. They are synthetic.",
         *prompt,
         "- On the validation texts of the part `dev`, by which the checkpoint was chosen: "
         + ", ".join(f"{name} {value:.3f}" for name, value in made["metrics"].items()),
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
-        f"- Licences: those of the base ({base}) and of the teachers ({', '.join(teachers)}) hold for this model, too. The",
+        f"- Licences: those of the base ({base}) and of the teachers ({teachers}) hold for this model, too. The",
         "  phrasebook's texts are CC0. Read the others' before you pass the model on: some want their name in yours.",
     ]
     return "\n".join(lines) + "\n"

@@ -23,7 +23,7 @@ from emojisummary.scoring import PROMPT_TOKENS
 from emojisummary.stage import UserError
 from emojisummary.training.bases import absolute, load_base, without_half_precision
 from emojisummary.training.beam import PlainLanguageModel
-from emojisummary.training.common import mean_scores, newest_checkpoint, on_one_gpu, run_trainer, trainer_arguments
+from emojisummary.training.common import clear, mean_scores, newest_checkpoint, on_one_gpu, run_trainer, trainer_arguments
 from emojisummary.training.export import rehearse
 from emojisummary.training.labels import IGNORED, Lesson, check, check_emoji, general_lessons, lessons_of, shown, to_dataset
 from emojisummary.training.set_likelihood import Answers, set_loss, shape, with_others
@@ -167,10 +167,9 @@ def train(rows, validation, table: dict, task, settings, folder: Path, made_from
 def save(student: LanguageModel, folder: Path, settings, weights: dict | None = None) -> None:
     """Leaves a student in a folder; student.yaml, which makes it one, comes last. `weights`: where the model lacks some.
 
-    An adapter that is there already goes: beside weights that were trained themselves, it would be taken for the student.
+    What another student left there goes: an adapter beside weights that were trained themselves would be taken for the student.
     """
-    for name in ("student.yaml", "adapter_config.json", "adapter_model.safetensors"):
-        (folder / name).unlink(missing_ok=True)
+    clear(folder, "base")
     student.model.save_pretrained(folder, state_dict=weights)
     student.tokenizer.save_pretrained(folder)
     about = {

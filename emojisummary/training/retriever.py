@@ -24,7 +24,7 @@ from emojisummary.emojis import Lookup, by_rank
 from emojisummary.models.encoder import Encoder, bulk_dtype, encoder_folder
 from emojisummary.models.linear import Linear
 from emojisummary.models.retriever import Retriever, card, speller
-from emojisummary.training.common import mean_scores, newest_checkpoint, on_one_gpu, run_trainer, trainer_arguments
+from emojisummary.training.common import clear, mean_scores, newest_checkpoint, on_one_gpu, run_trainer, trainer_arguments
 from emojisummary.training.halfway import UpperLayers, load_module
 
 NO_LABEL = -1
@@ -148,6 +148,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
         evaluator=accuracy,
     )
     run_trainer(trainer, resume, folder / "trainer_state.json", settings.early_stopping_patience)
+    clear(folder)
     student = to_student(model, cards, settings, folder)
     metrics = add_ngrams(student, rows, accuracy, settings.ngram_weights)
     student.save(folder)

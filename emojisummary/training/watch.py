@@ -216,6 +216,8 @@ def memory_explained(settings):
             f"{fewer.gradient_accumulation_steps} (the same training, a little slower), "
         )
         weights = "a smaller --base" if settings.load_in_4bit else "--load_in_4bit with --r 32"
+        if settings.base == "tiny":
+            weights = "a smaller --tiny.hidden_size"
         raise UserError(
             f"Memory ran out ({str(error).splitlines()[0]}). In the order of what it costs: {smaller or ''}"
             f"--max_length {settings.max_length // 2} (longer texts are cut), {weights}."
