@@ -19,7 +19,8 @@ def main(settings):
     runs = [Path(name) for name in settings.runs] or [settings.folder]
     states = [folder / "model" / "trainer_state.json" for folder in runs]
     results = [folder / "results.yaml" for folder in runs]
-    histories = {str(folder): read_history(state) for folder, state in zip(runs, states, strict=True)}
+    own = None if settings.runs else "python 5_train.py"  # in an error, the command then names the recipe, too
+    histories = {str(folder): read_history(state, own) for folder, state in zip(runs, states, strict=True)}
     training, risk = (settings.folder / "plots" / name for name in ("training.png", "risk_coverage.png"))
     write(training, states, histories, settings, lambda path: draw(histories, path, settings.smoothing))
     curves = {}

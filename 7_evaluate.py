@@ -93,6 +93,8 @@ def texts(settings):
 
 
 def stability(settings):
+    if not TASKS[settings.task].ranks:
+        raise UserError(f"--suite robustness is for answers of one emoji, not for the task {settings.task}.")
     path, cases = settings.folder / "robustness.yaml", read_cases(Path(settings.robustness))[: settings.limit]
     files = [Path(settings.robustness), *inputs(settings), *others(settings)]
     made_from = fingerprint(files, settings.own() | {"limit": settings.limit})
@@ -115,13 +117,19 @@ def homework(settings):
 
 
 def inputs(settings):
-    return [settings.folder / name for name in ("emoji_data.yaml", "model/made.yaml", "training_data.csv")]
+    return [*(settings.folder / name for name in ("emoji_data.yaml", "training_data.csv")), *of_student(settings.folder)]
 
 
 def others(settings):
     """What tells whether another run's model, or a base model in a folder, is still the same one."""
     folders = [Path(name.partition(":")[2] or name) for name in settings.models]
-    return [path for folder in folders for path in (folder / "model" / "made.yaml", folder / "config.json") if path.exists()]
+    return [path for folder in folders for path in (*of_student(folder), folder / "config.json") if path.exists()]
+
+
+def of_student(run):
+    """What tells whether a student is still the same one: a retriever may have got cards for new emoji by hand."""
+    made, cards = run / "model" / "made.yaml", run / "model" / "cards.tsv"
+    return [made, cards] if cards.exists() else [made]
 
 
 def connected(settings, table):
@@ -131,6 +139,9 @@ def connected(settings, table):
     for name, model in models.items():
         if not hasattr(model, needs):
             raise UserError(f"{name} can't {needs}, and so can't be compared in the task {settings.task}.")
+        learned = getattr(model, "task", None)
+        if learned and learned.name != settings.task:
+            raise UserError(f"{name} has learned the task {learned.name}, not {settings.task}: give its --config.")
     return models
 
 

@@ -17,9 +17,8 @@ from itertools import islice
 from pathlib import Path
 
 from emojisummary.limits import limited
-from emojisummary.models import UNTRAINED, connect_answering
+from emojisummary.models import UNTRAINED, connect_answering, task_of
 from emojisummary.stage import UserError, run
-from emojisummary.tasks import TASKS
 from emojisummary.texts import count_texts, open_output, read_texts
 
 
@@ -31,6 +30,8 @@ def main(settings):
     task = task_of(model)
     if not task.ranks and (settings.top > 1 or settings.min_probability):
         raise UserError(f"--top and --min_probability: {name} has learned the task {task.name}, whose answers aren't ranked.")
+    if task.needs == "write" and (settings.only or settings.exclude_category):
+        raise UserError(f"--only and --exclude_category: {name} has learned the task {task.name}, and writes what it likes.")
     if settings.input:
         answer_file(model, settings)
     elif settings.text:
@@ -52,21 +53,18 @@ def check(settings):
 
 
 def answer_file(model, settings):
-    added = "ranked" if task_of(model).ranks else "answer"  # to what comes in, where it could be answered
+    ranks = task_of(model).ranks
     count = unfitting = errors = 0
     items = islice(with_progress(read_texts(settings.input), count_texts(settings.input)), settings.limit)
     with open_output(settings.output) as output:
         for answer in model.answers(items, settings.top, settings.min_probability):
             output.write(json.dumps(answer, ensure_ascii=False) + "\n")
-            errors += added not in answer
-            unfitting += added in answer and answer.get("emoji", "") is None
+            answered = ("ranked" if ranks else "answer") in answer
+            errors += not answered
+            unfitting += ranks and answered and answer["emoji"] is None
             count += 1
     none = f"{unfitting:,} without a fitting emoji, " if settings.min_probability else ""
     print(f"{settings.input}: {count - unfitting - errors:,} texts answered, {none}{errors:,} errors", file=sys.stderr)
-
-
-def task_of(model):
-    return getattr(model, "task", TASKS["summary"])
 
 
 def with_progress(items, total):

@@ -76,7 +76,7 @@ class Measure:
         self.task, self.rows, self.chance = task, rows, (settings.resamples, settings.seed)
         self.texts = [row["text"] for row in rows]
         self.accepted = [task.accepted(row) for row in rows]
-        self.parts = parts(rows, table)
+        self.parts = parts([row | {"text": task.readable(row["text"])} for row in rows], table)
         self.scores = {}
 
     def __call__(self, name: str, model, given: list, speed: dict) -> dict:

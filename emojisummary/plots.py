@@ -44,13 +44,14 @@ class History:
         return lowest if falls and self.eval_loss[-1][1] > lowest[1] * RISE else None
 
 
-def read_history(state: Path) -> History:
-    """Reads a trainer_state.json. Raises UserError where it's missing, unreadable or without any loss."""
+def read_history(state: Path, made_by: str | None = None) -> History:
+    """Reads a trainer_state.json. Raises UserError where it's missing, unreadable or without any loss; `made_by`: the command
+    that makes it."""
     try:
         content = json.loads(state.read_text())
     except FileNotFoundError:
-        again = shlex.join(["python", "5_train.py", "--run", state.parent.parent.name])
-        raise UserError(f"{state} does not exist. Make it with: {again}") from None
+        made_by = made_by or shlex.join(["python", "5_train.py", "--run", state.parent.parent.name])
+        raise UserError(f"{state} does not exist. Make it with: {made_by}") from None
     except ValueError as error:
         raise UserError(f"{state} is not a trainer's state: {error}.") from None
     try:

@@ -15,7 +15,7 @@ from threading import Lock
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emojisummary.models import connect_answering
+from emojisummary.models import connect_answering, task_of
 from emojisummary.stage import UserError, run
 
 HOST = "127.0.0.1"
@@ -55,8 +55,8 @@ def listen(port: int) -> socket.socket:
 def connect_ranker(name: str, settings):
     """The model of that name. Raises UserError where there is none, or it gives no probabilities."""
     model = connect_answering(name, settings)
-    if not hasattr(model, "predict"):
-        raise UserError(f"{name} doesn't rank emoji, and so can't be tried on this page.")
+    if not task_of(model).ranks:
+        raise UserError(f"{name} doesn't rank emoji, and so can't be tried on this page: 7_evaluate_inference.py asks it.")
     return model
 
 

@@ -22,7 +22,7 @@ from emojisummary.artifacts import read_csv, read_emoji, read_tsv, write_text, w
 from emojisummary.emojis import Lookup
 from emojisummary.metrics import distinct, words
 from emojisummary.models.llm import LanguageModel
-from emojisummary.settings import take_recipe
+from emojisummary.settings import read_config, take_recipe
 from emojisummary.stage import UserError, run
 from emojisummary.study_text import as_markdown, draw
 from emojisummary.tasks import TASKS
@@ -35,6 +35,9 @@ ANSWER = 48  # tokens of an answer to a general prompt
 
 
 def main(settings):
+    recipe, _ = take_recipe(sys.argv[1:])
+    if read_config(recipe)["train"]["student"] != "llm":
+        raise UserError("The study is of a language model. Name a recipe that trains one: --config recipes/overfitting.yaml")
     folders = {epochs: train(epochs, settings) for epochs in settings.epochs}
     prompts = [row["prompt"] for _, row in read_tsv(Path(settings.general_prompts), ("prompt",))][: settings.limit]
     texts = [row["text"] for _, row in read_tsv(Path(settings.emoji_prompts), ("text",))][: settings.limit]

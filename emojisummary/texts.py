@@ -77,19 +77,22 @@ def _refuse(constant: str):
 
 @contextmanager
 def open_output(name: str | None):
-    """Standard output, or a file that appears under its name once all of it is written."""
+    """Standard output, or a file that appears under its name once all of it is written; a device is written as it is."""
     if name is None:
         yield sys.stdout
         return
     if Path(name).is_dir():
         raise UserError(f"{name} cannot be written: it's a folder.")
-    temporary = f"{name}.part"
+    is_device = Path(name).exists() and not Path(name).is_file()  # /dev/null, a pipe: no other file can take its place
+    temporary = name if is_device else f"{name}.part"
     try:
         with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:  # \ud83d: what JSON calls it, too
             yield file
+        if not is_device:
+            os.replace(temporary, name)
     except UserError:
-        Path(temporary).unlink()
+        if not is_device:
+            Path(temporary).unlink()
         raise
     except OSError as error:
         raise UserError(f"{name} cannot be written: {error.strerror}.") from None
-    os.replace(temporary, name)

@@ -193,6 +193,28 @@ def test_the_tone_of_a_combination_and_no_top(learned, tmp_path):
     assert "aren't ranked" in world("7_evaluate_inference", "--top", "3", *flags, code=1).stderr
 
 
+def test_what_cannot_be_answered_has_no_answer_of_the_user_s_own(learned, finished, tmp_path):
+    (tmp_path / "in.csv").write_text('text,answer,emoji,error\n,old,,\n"thanks a lot",old,,\n')
+    done = learned("combination")("7_evaluate_inference", "--input", str(tmp_path / "in.csv"))
+    assert "1 texts answered, 1 errors" in done.stderr
+    failed, answered = lines(done.stdout)
+    assert failed == {"text": "", "emoji": "", "error": "the text is empty"}
+    assert answered["answer"] != "old"
+    (tmp_path / "in.jsonl").write_text('{"text": "", "ranked": [["🍕", 1.0]]}\n')
+    done = finished("7_evaluate_inference", "--input", str(tmp_path / "in.jsonl"))
+    assert "0 texts answered, 1 errors" in done.stderr
+    assert lines(done.stdout) == [{"text": "", "error": "the text is empty"}]
+
+
+@pytest.mark.parametrize("flags", [["--exclude_category", "flags"], ["--only", "README.md"]])
+def test_a_reply_cannot_be_limited_to_some_emoji(learned, flags):
+    if flags[0] == "--only":
+        path = learned("chat").folder / "only.txt"
+        path.write_text("👍\n")
+        flags = ["--only", str(path)]
+    assert "writes what it likes" in learned("chat")("7_evaluate_inference", *flags, "hi", code=1).stderr
+
+
 @pytest.mark.parametrize("name", ["retriever", "most-frequent"])
 def test_the_controls_answer_too(finished, name):
     assert finished("7_evaluate_inference", "--model", name, "pizza").stdout.strip() in ("🍕", "😂")

@@ -2,14 +2,17 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from emojisummary import fine_tune, generate_emoji
-from emojisummary.artifacts import read_csv, read_tsv
+from emojisummary.artifacts import fingerprint, read_csv, read_tsv
+from emojisummary.models import connect
 from emojisummary.settings import read_settings
 from emojisummary.stage import UserError
+from emojisummary.tasks import TASKS
 from tests.conftest import ROOT, SERVED, run_here
 
 MODELS = {"combination": ["most-frequent"], "chat": ["untuned"], "story": ["untuned", SERVED]}
@@ -64,6 +67,35 @@ def test_the_study_compares_epochs_with_the_untuned_base(learned):
     assert world.path("plots/overfitting.png").stat().st_size > 1000
     discussion = page.split("## What the figures say")[1].split("## Prompts for emoji")[0]
     assert 100 <= len(discussion.split()) <= 300
+
+
+def test_the_study_of_a_retriever_is_refused_before_any_training():
+    done = run_here([str(ROOT / "emojisummary" / "study.py")])
+    assert done.returncode == 1
+    assert "--config recipes/overfitting.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--task", "summary"], "has learned the task combination, not summary"),
+        (["--suite", "robustness"], "for answers of one emoji, not for the task combination"),
+        (["--models", "linear"], "nothing of the task combination"),
+    ],
+)
+def test_what_would_measure_something_else_is_refused(learned, flags, said):
+    assert said in learned("combination")("7_evaluate", *flags, code=1).stderr
+
+
+def test_a_retriever_has_no_untuned_language_model(finished):
+    assert "has no language model" in finished("7_evaluate", "--models", "untuned", code=1).stderr
+
+
+def test_verdicts_of_rules_depend_on_the_words_that_they_read():
+    rules = {name: connect("rules", {}, SimpleNamespace(task=name)).depends_on for name in ("story", "chat")}
+    assert TASKS["story"].rule_files
+    assert rules["story"] == fingerprint(TASKS["story"].rule_files, {"task": "story"})
+    assert len(set(rules.values())) == 2
 
 
 def test_the_study_goes_up_to_five_epochs_and_asks_at_least_five_prompts_of_each_kind():

@@ -157,11 +157,12 @@ def test_a_language_is_all_that_is_measured_and_is_recorded(trained, tmp_path):
 def test_results_depend_on_the_other_runs_and_bases_that_they_are_compared_with(tmp_path):
     others = import_module("7_evaluate").others
     made, config = tmp_path / "other" / "model" / "made.yaml", tmp_path / "base" / "config.json"
-    for path in (made, config):
-        path.parent.mkdir(parents=True)
+    cards = made.with_name("cards.tsv")
+    for path in (made, cards, config):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
     models = ["retriever", str(tmp_path / "other"), f"base-short:{tmp_path / 'base'}", "ollama/gemma3"]
-    assert others(SimpleNamespace(models=models)) == [made, config]
+    assert others(SimpleNamespace(models=models)) == [made, cards, config]
 
 
 def test_the_robustness_suite_writes_and_prints_its_shares(trained):

@@ -138,6 +138,11 @@ def test_a_model_that_is_none_is_named(name, tmp_path):
         connect_ranker(name or str(tmp_path / "none"), SimpleNamespace(folder=tmp_path))
 
 
+def test_a_run_of_another_task_is_not_for_this_page(learned):
+    with pytest.raises(UserError, match="doesn't rank emoji"):
+        connect_ranker(str(learned("combination").path()), SimpleNamespace(folder=ROOT))
+
+
 def test_a_run_without_a_table_has_no_names(tmp_path):
     assert read_names(tmp_path) == {}
 

@@ -35,6 +35,17 @@ def from_standard_input(content, **environment):
     return [item["text"] for item in json.loads(done.stdout)]
 
 
+def test_a_device_is_written_as_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    with open_output(str(pipe)) as output:
+        output.write("🍕\n")
+    assert reader.communicate(timeout=30)[0] == "🍕\n"
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
 # --- .txt and standard input ---
 
 LINES = [

@@ -42,7 +42,13 @@ def connect(name: str, table: dict | None = None, settings=None, device: str = "
         from emojisummary.models.base import Base
 
         return Base(name, settings, table)
-    return trained(Path(name), device)
+    is_own = settings is not None and Path(name) == getattr(settings, "folder", None)  # the error then names its recipe, too
+    return trained(Path(name), device, "python 5_train.py" if is_own else None)
+
+
+def task_of(model):
+    """The task that a model's answers are for: all but a language model know `summary` alone."""
+    return getattr(model, "task", TASKS["summary"])
 
 
 def connect_for(work: str, name: str, table: dict, settings):
@@ -102,6 +108,8 @@ def _most_frequent(table, settings):
 def _linear(table, settings):
     from emojisummary.models.linear import Linear
 
+    if not TASKS[settings.task].ranks:
+        raise UserError(f"linear: it learns to answer with one emoji, and so nothing of the task {settings.task}.")
     return Linear.trained_on(settings.folder / "training_data.csv", table)
 
 
@@ -117,15 +125,15 @@ BY_NAME = {
 }  # fmt: skip
 
 
-def trained(run: Path, device: str = "cpu"):
-    """The student in a run's folder. Raises UserError where there is none."""
+def trained(run: Path, device: str = "cpu", made_by: str | None = None):
+    """The student in a run's folder. Raises UserError where there is none; `made_by`: the command that trains it."""
     from emojisummary.artifacts import read_yaml
 
     if not run.is_dir():
         raise UserError(f"{run}: no such model. A model is {NAMES}.")
     if (run / "student.yaml").exists():  # its folder `model`
         run = run.absolute().parent
-    card = read_yaml(run / "model" / "student.yaml", made_by=f"python 5_train.py --run {run.name}")
+    card = read_yaml(run / "model" / "student.yaml", made_by or f"python 5_train.py --run {run.name}")
     if card["student"] == "retriever":
         from emojisummary.models.retriever import Retriever
 

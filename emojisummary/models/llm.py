@@ -12,9 +12,10 @@ from emojisummary.artifacts import read_yaml
 from emojisummary.chat import answer_ids, many_prompt_ids, short_answers
 from emojisummary.decoding import Trie
 from emojisummary.emojis import Lookup
-from emojisummary.models.ranker import Ranker
+from emojisummary.models.ranker import Ranker, unanswered
 from emojisummary.models.weights import load_model, unquantised
 from emojisummary.scoring import Scorer
+from emojisummary.stage import UserError
 from emojisummary.tasks import TASKS
 from emojisummary.writing import generate, write
 
@@ -40,13 +41,19 @@ class LanguageModel(Ranker):
     @classmethod
     def untuned(cls, folder: Path, name: str, device: str = "cpu") -> "LanguageModel":
         """The base that the student in a folder was made from: kept there if it was built from scratch, or emoji got tokens
-        of their own."""
+        of their own. Raises UserError for another student's folder."""
+        about = read_yaml(folder / "student.yaml")
+        if about["student"] != "llm":
+            raise UserError(f"{name}: {folder} has no language model. What its student was before, is `{about['student']}`.")
         if (folder / "base").exists():
             return cls.load(folder / "base", name, device)
         from transformers import AutoTokenizer
 
-        about = read_yaml(folder / "student.yaml")
-        tokenizer, base = AutoTokenizer.from_pretrained(folder), load_model(Path(unquantised(about["base"])), device)
+        try:
+            base = load_model(Path(unquantised(about["base"])), device)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{name}: the base {about['base']!r} can't be loaded. {error}") from None
+        tokenizer = AutoTokenizer.from_pretrained(folder)
         return cls(name, base, tokenizer, TASKS[about["task"]], about["emoji"], about["max_length"])
 
     def restrict(self, emoji) -> "LanguageModel":
@@ -176,7 +183,7 @@ class LanguageModel(Ranker):
         faults = [self._fault(text, emoji_of) for text in texts]
         answers = iter(self.task.ask(self, [text for text, fault in zip(texts, faults, strict=True) if not fault]))
         for item, fault in zip(items, faults, strict=True):
-            yield {"text": None, "error": fault} | item if fault else item | {"answer": self._toned(next(answers))}
+            yield unanswered(item, fault, ["answer"]) if fault else item | {"answer": self._toned(next(answers))}
 
     def _toned(self, answer) -> str:
         shown, _ = self.task.shown(answer)

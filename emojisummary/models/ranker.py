@@ -93,7 +93,7 @@ class Ranker:
         ranked = iter(self.rank([text for text in texts if text], top))
         for item, text in zip(items, texts, strict=True):
             if not text:
-                yield {"text": None, "error": "the text is empty"} | item
+                yield unanswered(item, "the text is empty", ("emoji", "probability", "ranked"))
                 continue
             pairs = [[self.tones.get(emoji, emoji), round(probability, 6)] for emoji, probability in next(ranked)]
             emoji, probability = pairs[0]
@@ -111,6 +111,12 @@ class Restricted(Ranker):
     def probabilities(self, texts: list[str]):
         left = self.model.probabilities(texts)[:, self.columns].clamp(min=1e-37)  # a little, so that the sum is never 0
         return left / left.sum(dim=-1, keepdim=True)
+
+
+def unanswered(item: dict, fault: str, added: Iterable[str]) -> dict:
+    """An item that can't be answered, without what an answer would have added; an `error` that it came with is passed on."""
+    kept = {key: value for key, value in item.items() if key not in added}
+    return {"text": None} | kept | {"error": item.get("error") or fault}
 
 
 def _enough(best: list[tuple[str, float]], least: int) -> list[str]:
