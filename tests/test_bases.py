@@ -219,6 +219,12 @@ def test_layers_that_a_base_does_not_have_are_refused(base, layers):
         load_base(settings("--base", str(base), "--r", "8", "--target_modules", layers), "hf", [], EMOJI)
 
 
+def test_the_output_layer_gets_no_adapter(base):
+    flags = ("--r", "8", "--target_modules", ".*(q_proj|lm_head)")
+    with pytest.raises(UserError, match="the output layer, too"):
+        load_base(settings("--base", str(base), *flags), "hf", [], EMOJI)
+
+
 @pytest.mark.parametrize(("key", "right"), [("optim", "adamw_torch"), ("lr_scheduler_type", "cosine")])
 def test_names_that_transformers_does_not_know_are_refused(tmp_path, key, right):
     assert trainer_arguments(settings(f"--{key}", right), tmp_path, 10, None)[key] == right

@@ -104,11 +104,16 @@ def lora(settings) -> dict:
 
 def with_adapter(model, settings):
     from peft import LoraConfig, get_peft_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
+    named = f"target_modules {settings.target_modules!r} names"
     try:
-        return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **lora(settings)))
+        adapted = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **lora(settings)))
     except (ValueError, re.error) as error:
-        raise UserError(f"target_modules {settings.target_modules!r} names no layers of this base: {error}") from None
+        raise UserError(f"{named} no layers of this base: {error}") from None
+    if isinstance(adapted.get_base_model().get_output_embeddings(), BaseTunerLayer):
+        raise UserError(f"{named} the output layer, too. It can't have an adapter here: leave it out.")
+    return adapted
 
 
 def without_half_precision(model) -> None:
