@@ -59,7 +59,7 @@ def test_the_same_rows_give_the_same_probabilities():
 
 
 def test_it_learns_from_the_training_data_of_the_run(tmp_path):
-    settings, table = SimpleNamespace(folder=tmp_path), dict.fromkeys(EMOJI)
+    settings, table = SimpleNamespace(folder=tmp_path, task="summary"), dict.fromkeys(EMOJI)
     with pytest.raises(UserError, match=r"training_data.csv.*4_combine"):
         connect("linear", table, settings)
     with (tmp_path / "training_data.csv").open("w", encoding="utf-8", newline="") as file:

@@ -47,7 +47,8 @@ def test_a_python_command_works(finished, tmp_path, command):
         return
     (tmp_path / "texts.jsonl").write_text('{"text": "pizza"}\n')
     (tmp_path / "my.csv").write_text("text,answers\nwoof,🐶\n")
-    flags = [str(tmp_path / flag) if flag.endswith((".jsonl", ".csv")) else flag for flag in flags]
+    ours = (".jsonl", ".csv")  # the reader's own, unless they ship
+    flags = [str(tmp_path / flag) if flag.endswith(ours) and not (ROOT / flag).exists() else flag for flag in flags]
     finished(script.removesuffix(".py"), *flags)
 
 
