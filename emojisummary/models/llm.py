@@ -44,7 +44,7 @@ class LanguageModel(Ranker):
         of their own. Raises UserError for another student's folder."""
         about = read_yaml(folder / "student.yaml")
         if about["student"] != "llm":
-            raise UserError(f"{name}: {folder} has no language model. What its student was before, is `{about['student']}`.")
+            raise UserError(f"{folder} has no language model. Before its training, its student was `{about['student']}`.")
         if (folder / "base").exists():
             return cls.load(folder / "base", name, device)
         from transformers import AutoTokenizer
