@@ -1,12 +1,14 @@
 """Emoji-compressed replies: conversations read and refused, rules, scores, and what is learned from them."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from emojisummary.artifacts import write_csv
 from emojisummary.combining import near_duplicates
 from emojisummary.emojis import Lookup, read_tables
+from emojisummary.evaluation import Measure
 from emojisummary.models.meaning import Meaning
 from emojisummary.models.written import Written
 from emojisummary.own import own_rows
@@ -186,6 +188,11 @@ def test_a_mended_conversation_is_another_topic(tmp_path):
         amount = Amount(min=1, max=1, exponent=1)
         ids += [topic["id"] for topic in TASK.topics({}, "english", "reply", "written", amount, 7, None, str(file))]
     assert len(set(ids)) == len(ids) == 2
+
+
+def test_the_length_of_a_conversation_is_that_of_its_words():
+    rows = [{"text": json.dumps([{"role": "user", "content": "Install Python how?"}]), "answers": '["🐍 pip", "Use pip.", ""]'}]
+    assert Measure(TASK, rows, SimpleNamespace(resamples=10, seed=1)).parts["length"] == {"1-3": [0]}
 
 
 def test_words_between_blocks_of_code_are_no_terms():

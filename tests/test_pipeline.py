@@ -237,6 +237,13 @@ def test_a_command_that_an_error_names_is_one_for_the_same_run(world):
     world.path().mkdir(parents=True)
     which = world.command("1_emoji")[2:]
     assert shlex.join(["python", "1_emoji.py", *which]) in world("2_generate", "--limit", "5", code=1).stderr
+    world("1_emoji")
+    world("2_generate", "--type", "keywords", "--limit", "3")
+    world("3_validate")
+    for early in ("4_combine", "4_combine_eval"):
+        world(early)
+    for stage in ("6_plot", "7_evaluate"):
+        assert shlex.join(["python", "5_train.py", *which]) in world(stage, code=1).stderr
 
 
 @pytest.mark.parametrize(
