@@ -225,7 +225,10 @@ def read_rows(path: Path, made_by: str | None = None) -> list[Row]:
 
 
 def read_generated(path: Path, made_by: str | None = None, columns: tuple[str, ...] = GENERATED) -> list[Row]:
-    """The rows of a generated file. Raises UserError with the line of one that lacks a column, or has no text in it."""
+    """The rows of a generated file. Raises UserError with the line of one that lacks a column, or has no text in it.
+
+    `also` may be missing or empty.
+    """
     rows = read_rows(path, made_by)
     for number, row in enumerate(rows, start=1):
         for column in columns:

@@ -27,9 +27,10 @@ PICTOGRAM = re.compile(  # of arrows, mathematical and other signs only those th
     "|(?:[⌚⌛⏩-⏳⬛⬜⭐⭕\u2600-\u27bf\U0001f000-\U0001faff]|[\u2190-\u2bff©®‼⁉™ℹ〰〽㊗㊙](?=\ufe0f))"
     "(?:\ufe0f|[\U0001f3fb-\U0001f3ff]|\u200d.)*"
 )
-NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+NUMBER = r"\d+(?:[.,:]\d+)*"
 TERM = re.compile(  # blocks of code, code, addresses, a.b, numbers
-    r"(?s:```.*?```)|`[^`\n]+`|https?://\S+[\w/]|\b\w+(?:[._/]\w+)+\b|\b\d+(?:[.,:]\d+)*\b"
+    r"(?s:```.*?```)|`[^`\n]+`|https?://\S+[\w/]|\b\w+(?:[._/]\w+)+\b"
+    rf"|\b{NUMBER}\b"
 )
 
 
@@ -316,7 +317,7 @@ def lost_terms(original: str, answer: str) -> list[str]:
 
 def is_kept(term: str, answer: str) -> bool:
     """Whether a term stands in an answer; a number not as a part of another one."""
-    if not NUMBER.fullmatch(term):
+    if not re.fullmatch(NUMBER, term):
         return term in answer
     return re.search(rf"(?<!\d)(?<!\d[.,:]){re.escape(term)}(?!\d|[.,:]\d)", answer) is not None
 

@@ -8,6 +8,8 @@ standard deviation of 1 / sqrt(hidden_size), as LeCun et al. (1998) have it: sum
 transformers' 0.02 is made for models ten times as wide.
 """
 
+from math import ceil
+
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
@@ -61,7 +63,7 @@ def start_from_company(vectors: torch.Tensor, lessons: list[list[int]]) -> None:
 def tiny_llama(size, **options) -> LlamaForCausalLM:
     config = LlamaConfig(
         hidden_size=size.hidden_size,
-        intermediate_size=round(8 / 3 * size.hidden_size / 32) * 32,  # three matrices as large as the usual two of 4 times
+        intermediate_size=ceil(8 / 3 * size.hidden_size / 32) * 32,  # three matrices as large as the usual two of 4 times
         num_hidden_layers=size.num_hidden_layers,
         num_attention_heads=size.num_attention_heads,
         max_position_embeddings=LONGEST,
