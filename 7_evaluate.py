@@ -121,9 +121,10 @@ def inputs(settings):
 
 
 def others(settings):
-    """What tells whether another run's model, or a base model in a folder, is still the same one."""
+    """What tells whether another run's model, a checkpoint, or a base model in a folder, is still the same one."""
     folders = [Path(name.partition(":")[2] or name) for name in settings.models]
-    return [path for folder in folders for path in (*of_student(folder), folder / "config.json") if path.exists()]
+    made = ("config.json", "trainer_state.json")  # of a base, and of a checkpoint
+    return [path for folder in folders for path in (*of_student(folder), *(folder / name for name in made)) if path.exists()]
 
 
 def of_student(run):

@@ -56,6 +56,18 @@ def test_an_adapter_learns_is_saved_alone_and_answers_from_its_folder(base, tmp_
     assert student.likelihood(lessons)["perplexity"] < untuned.likelihood(lessons)["perplexity"] / 2, "it learned nothing"
 
 
+@pytest.mark.parametrize("r", [("--r", "8"), ()], ids=["adapter", "all"])
+def test_a_checkpoint_is_a_student_of_its_own(base, tmp_path, r):
+    train(tmp_path, "--base", str(base), "--num_train_epochs", "2", *r)
+    checkpoints = sorted((tmp_path / "model" / "checkpoints").glob("checkpoint-*"))
+    students = [connect(str(checkpoint)) for checkpoint in checkpoints]
+    assert [student.name for student in students] == [f"{tmp_path.name}/{checkpoint.name}" for checkpoint in checkpoints]
+    first, second = (student.probabilities(TEXTS) for student in students)
+    kept = connect(str(tmp_path)).probabilities(TEXTS)
+    assert not torch.allclose(first, second)
+    assert torch.allclose(kept, first, atol=1e-5) or torch.allclose(kept, second, atol=1e-5)
+
+
 def test_all_weights_take_the_place_of_an_adapter(base, tmp_path):
     for r in (("--r", "8"), ()):
         chosen = settings("--base", str(base), *r)

@@ -2,11 +2,15 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
+import torch
 
+from emojisummary import load
+from emojisummary.models import connect
 from emojisummary.stage import speak_utf8
 from tests.conftest import ROOT
 
@@ -213,6 +217,18 @@ def test_a_reply_cannot_be_limited_to_some_emoji(learned, flags):
         path.write_text("👍\n")
         flags = ["--only", str(path)]
     assert "writes what it likes" in learned("chat")("7_evaluate_inference", *flags, "hi", code=1).stderr
+
+
+def test_a_checkpoint_of_a_retriever_answers_too(finished, tmp_path):
+    shutil.copytree(finished.path("model"), tmp_path / "run" / "model")
+    student = load(tmp_path / "run")
+    for checkpoint in (tmp_path / "run" / "model" / "checkpoints").glob("checkpoint-*"):
+        given = connect(str(checkpoint))
+        assert given.name == f"run/{checkpoint.name}"
+        assert given.ngram_weight == student.ngram_weight
+        if torch.allclose(given.probabilities(["pizza", "rain"]), student.probabilities(["pizza", "rain"]), atol=1e-4):
+            return
+    pytest.fail("the student is none of the checkpoints")
 
 
 @pytest.mark.parametrize("name", ["retriever", "most-frequent"])

@@ -17,7 +17,8 @@ from emojisummary.tasks import TASKS
 
 NAMES = (
     "`phrasebook`, `written`, `retriever`, `rules`, `meaning`, `most-frequent`, `linear`, `untuned` (the run's own base), "
-    "`ollama/<model>`, `openai/<model>`, `base:<folder or hub name>`, `base-short:<...>`, or the folder of a run like runs/demo"
+    "`ollama/<model>`, `openai/<model>`, `base:<folder or hub name>`, `base-short:<...>`, or the folder of a run "
+    "like runs/demo or of a checkpoint"
 )
 
 
@@ -126,18 +127,28 @@ BY_NAME = {
 
 
 def trained(run: Path, device: str = "cpu", made_by: str | None = None):
-    """The student in a run's folder. Raises UserError where there is none; `made_by`: the command that trains it."""
+    """The student in a run's folder, or a checkpoint of its training: runs/demo/model/checkpoints/checkpoint-2022.
+
+    Raises UserError where there is none; `made_by`: the command that trains it.
+    """
     from emojisummary.artifacts import read_yaml
 
     if not run.is_dir():
         raise UserError(f"{run}: no such model. A model is {NAMES}.")
-    if (run / "student.yaml").exists():  # its folder `model`
-        run = run.absolute().parent
-    card = read_yaml(run / "model" / "student.yaml", made_by or f"python 5_train.py --run {run.name}")
+    folder, name = run / "model", run.name
+    if run.absolute().parent.name == "checkpoints":
+        from emojisummary.training.checkpoints import complete
+
+        folder, name = run.absolute(), f"{run.absolute().parents[2].name}/{run.name}"
+        if not (folder / "student.yaml").exists():
+            complete(folder)
+    elif (run / "student.yaml").exists():  # its folder `model`
+        folder, name = run, run.absolute().parent.name
+    card = read_yaml(folder / "student.yaml", made_by or f"python 5_train.py --run {name}")
     if card["student"] == "retriever":
         from emojisummary.models.retriever import Retriever
 
-        return Retriever.load(run / "model", name=run.name)
+        return Retriever.load(folder, name)
     from emojisummary.models.llm import LanguageModel
 
-    return LanguageModel.load(run / "model", name=run.name, device=device)
+    return LanguageModel.load(folder, name, device)

@@ -149,7 +149,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     )
     run_trainer(trainer, resume, folder / "trainer_state.json", settings.early_stopping_patience)
     clear(folder)
-    student = to_student(model, cards, settings, folder)
+    student = to_student(model[0], model[-1], cards, settings, folder)
     metrics = add_ngrams(student, rows, accuracy, settings.ngram_weights)
     student.save(folder)
     return metrics
@@ -200,9 +200,8 @@ def to_dataset(rows: list[Row], answers, emoji_of: Lookup, index: dict[str, int]
     return Dataset.from_dict({"text": [row["text"] for row in rows], "label": labels})
 
 
-def to_student(model: SentenceTransformer, cards: dict[str, str], settings, folder: Path) -> Retriever:
+def to_student(upper: UpperLayers, head: Cards, cards: dict[str, str], settings, folder: Path) -> Retriever:
     """The student that was trained; its encoder is left in the folder, in the format of sentence-transformers."""
-    upper, head = model[0], model[-1]
     encoder = SentenceTransformer(upper.folder)
     encoder.max_seq_length = settings.max_length
     upper.put_into(encoder)
