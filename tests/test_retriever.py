@@ -32,7 +32,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def untuned():
-    return Retriever.untuned(TABLE, PACKAGED, rank_at_most=100)
+    return Retriever.untuned(TABLE, PACKAGED)
 
 
 @pytest.fixture(scope="module")
@@ -114,18 +114,6 @@ def test_plain_texts_find_their_emoji(untuned):
 )
 def test_emoji_in_a_text_are_read_by_their_names(untuned, text, emoji):
     assert emoji in [found for found, _ in untuned.predict(text, top=3)["ranked"]]
-
-
-def test_as_a_grader_it_says_yes_to_what_ranks_high(untuned):
-    requests = [{"text": "Anyone want pizza tonight?", "emoji": emoji} for emoji in ("🍕", "🚽")]
-    verdicts = [reply["text"] for _, reply in untuned.answer(requests)]
-    assert verdicts[0] == "yes: rank 1 of 1902"
-    assert verdicts[1].startswith("no: rank ")
-
-
-def test_as_a_grader_it_says_no_to_an_emoji_that_it_does_not_have(untuned):
-    requests = [{"text": "Anyone want pizza tonight?", "emoji": emoji} for emoji in ("🛸🛸", "🍕")]
-    assert [reply["text"] for _, reply in untuned.answer(requests)] == ["no: not among 1902 emoji", "yes: rank 1 of 1902"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -83,9 +83,13 @@ def _written(table, settings):
 
 
 def _retriever(table, settings):
+    if hasattr(settings, "rank_at_most"):  # as a grader
+        from emojisummary.models.retriever_grader import RetrieverGrader
+
+        return RetrieverGrader(table, settings.encoder, settings.rank_at_most)
     from emojisummary.models.retriever import Retriever
 
-    return Retriever.untuned(table, settings.encoder, rank_at_most=getattr(settings, "rank_at_most", None))
+    return Retriever.untuned(table, settings.encoder)
 
 
 def _rules(table, settings):

@@ -9,6 +9,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import accumulate, chain
 from pathlib import Path
 
 from emojisummary.stage import UserError
@@ -91,6 +92,24 @@ class Encoder:
         from emojisummary.models.packed import packed
 
         return packed(self.model)
+
+    @cached_property
+    def word_vectors(self):
+        """Each token's embedding times the root of its place in the vocabulary: rare words come last there, and say most."""
+        import torch
+
+        embeddings = self.model.get_input_embeddings().weight.detach().float()
+        return embeddings * torch.arange(len(embeddings)).sqrt()[:, None]
+
+    def glance(self, texts: list[str]):
+        """The texts' vectors at a glance: the sums of their `word_vectors`, in the same shape, in a hundredth of the time."""
+        import torch
+
+        ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+        starts = torch.tensor(list(accumulate(map(len, ids), initial=0))[:-1], dtype=torch.long)
+        tokens = torch.tensor(list(chain.from_iterable(ids)), dtype=torch.long)
+        sums = torch.nn.functional.embedding_bag(tokens, self.word_vectors, starts, mode="sum")
+        return torch.nn.functional.normalize(sums, dim=-1)
 
     def __call__(self, texts: list[str]):
         """The texts' vectors, a float32 tensor of shape (len(texts), size). Long texts are cut at max_length tokens."""

@@ -1,25 +1,25 @@
 """The retriever: compares a text's vector with the vector of every emoji's card, and ranks.
 
-Untuned it is the offline grader and the control. Tuned by 5_train.py it is the embedded student: milliseconds on a CPU, and a
-new emoji costs one line at the end of its cards.tsv, no training. The student has a second opinion, n-grams (linear.py): an
-encoder knows what a text means and blurs its rare words, the n-grams know the words alone, and both together are better than
-either. Their probabilities are multiplied, those of the n-grams to the power of `ngram_weight`: a product of experts (Hinton,
-2002). Emoji in a text, which neither of them can read, are read by their names; a text of nothing else gets them as its answer.
+Untuned it is the control, and its encoder the offline grader (retriever_grader.py). Tuned by 5_train.py it is the embedded
+student: milliseconds on a CPU, and a new emoji costs one line at the end of its cards.tsv, no training. The student has a
+second opinion, n-grams (linear.py): an encoder knows what a text means and blurs its rare words, the n-grams know the words
+alone, and both together are better than either. Their probabilities are multiplied, those of the n-grams to the power of
+`ngram_weight`: a product of experts (Hinton, 2002). Emoji in a text, which neither of them can read, are read by their names;
+a text of nothing else gets them as its answer.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
 
-from emojisummary.artifacts import Row, fingerprint, read_tsv, read_yaml, write_text, write_yaml
+from emojisummary.artifacts import read_tsv, read_yaml, write_text, write_yaml
 from emojisummary.emojis import Lookup, Table, plain
 from emojisummary.models.encoder import Encoder, encoder_folder
 from emojisummary.models.linear import Linear
 from emojisummary.models.ranker import Ranker
 
-GRADED_TOKENS = 64  # a grader reads so much of a text
 SIGNS = "©®™"
 EMOTICONS = {
     ":)": "🙂", ":-)": "🙂", "(:": "🙂", "=)": "🙂", ":D": "😀", ":-D": "😀", "=D": "😀", "xD": "😆", "XD": "😆", ";)": "😉",
@@ -62,11 +62,8 @@ def speller(cards: dict[str, str]) -> Callable[[str], str]:
 class Retriever(Ranker):
     """`cards` maps each emoji to its card's text, `vectors` are the trained ones of the first cards (the rest are encoded)."""
 
-    rank_at_most: int | None = None  # of a grader
     ngrams: Linear | None = None
     ngram_weight = 0.0
-    reproducible = True
-    batch = 2048  # requests graded together: the same texts side by side give the same bits, also after a kill
 
     def __init__(self, name: str, folder: Path, cards: dict[str, str], scale: float, max_length=128, vectors=None, bias=None):
         self.name, self.cards, self.scale, self.max_length = name, cards, scale, max_length
@@ -74,13 +71,8 @@ class Retriever(Ranker):
         self.emoji = list(cards)
 
     @classmethod
-    def untuned(cls, table: Table, encoder: str, rank_at_most: int | None = None) -> "Retriever":
-        folder = encoder_folder(encoder)
-        cards = {emoji: card(facts) for emoji, facts in table.items()}
-        model = cls("retriever", folder, cards, UNTUNED_SCALE, max_length=GRADED_TOKENS if rank_at_most else 128)
-        model.rank_at_most = rank_at_most
-        model.depends_on = fingerprint([folder / "model.safetensors"], {"rank_at_most": rank_at_most, "cards": model.cards})
-        return model
+    def untuned(cls, table: Table, encoder: str) -> "Retriever":
+        return cls("retriever", encoder_folder(encoder), {emoji: card(facts) for emoji, facts in table.items()}, UNTUNED_SCALE)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> "Retriever":
@@ -117,7 +109,7 @@ class Retriever(Ranker):
 
     @cached_property
     def encoder(self) -> Encoder:
-        return Encoder(self.folder, self.max_length, in_bulk=self.rank_at_most is not None)
+        return Encoder(self.folder, self.max_length)
 
     @cached_property
     def vectors(self):
@@ -156,20 +148,3 @@ class Retriever(Ranker):
 
     def probabilities(self, texts: list[str]):
         return self.scores(texts).softmax(dim=-1)
-
-    def answer(self, requests: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
-        """As a grader: yes where the request's emoji ranks high enough among all emoji for the request's text.
-
-        No to an emoji that it doesn't have, as in a text that was written for a larger table.
-        """
-        position = {plain(emoji): index for index, emoji in enumerate(self.emoji)}
-        requests = list(requests)
-        scores = self.scores([request["text"] for request in requests])
-        for request, row in zip(requests, scores, strict=True):
-            place = position.get(plain(request["emoji"]))
-            if place is None:
-                yield request, {"text": f"no: not among {len(self.emoji)} emoji"}
-                continue
-            rank = int((row > row[place]).sum()) + 1
-            verdict = "yes" if rank <= self.rank_at_most else "no"
-            yield request, {"text": f"{verdict}: rank {rank} of {len(self.emoji)}"}
