@@ -37,8 +37,10 @@ def main(settings):
     generated = {path: read_generated(path, made_by) for path in paths}
     check_ids(generated.items())
     for path, rows in generated.items():
-        both = (rows[: settings.limit], rows)
-        written.append((paths[path], both, [canaries(some, judged, settings.canaries, settings.seed, table) for some in both]))
+        whole = rows, canaries(rows, judged, settings.canaries, settings.seed, table)
+        some = rows[: settings.limit]
+        limited = (some, canaries(some, judged, settings.canaries, settings.seed, table)) if settings.limit else whole
+        written.append((paths[path], limited, whole))
     for name in (g for g in settings.graders if passes(g, settings.grader)):
         grader = connect_for("judge texts", name, table, settings)
         files = files_of(grader, written, settings)
@@ -62,7 +64,7 @@ def main(settings):
 def files_of(grader, written, settings):
     """What the grader is to judge: for each file of texts that are not its own, one of verdicts and one of canaries."""
     files = []
-    for fields, (rows, all_rows), (known, all_known) in written:
+    for fields, (rows, known), (all_rows, all_known) in written:
         if slug(grader.name) != fields["teacher"] or settings.grade_own:
             path = settings.folder / "graded" / artifact_name(**fields, grader=grader.name)
             files.append(GradedFile(path, GRADED, rows, grader, all_rows))

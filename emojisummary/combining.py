@@ -4,11 +4,13 @@ import random
 import re
 import unicodedata
 from collections import defaultdict
+from itertools import chain
 
 from emojisummary.artifacts import Row
 from emojisummary.emojis import plain
 
 GRAM = 5  # characters
+BLOCK = 2048  # texts compared with all others at once
 ASCII_REST = re.compile(r"[^a-z0-9$+<=>^`|~]+")
 
 
@@ -56,18 +58,31 @@ def near_duplicates(texts: list[str], others: list[str], threshold: float) -> se
     Similarity is the Jaccard index of the sets of character 5-grams: shared / all.
     """
     import numpy as np
-    from sklearn.feature_extraction.text import CountVectorizer
 
     if not texts or not others:
         return set()
-    grams = CountVectorizer(analyzer=_grams, binary=True)
-    b = grams.fit_transform(others)
-    a = grams.transform(texts)
-    sizes_a = np.array([len(_grams(text)) for text in texts])
-    sizes_b = b.sum(axis=1).A1
-    shared = (a @ b.T).tocoo()
-    similarity = shared.data / (sizes_a[shared.row] + sizes_b[shared.col] - shared.data)
-    return set(shared.row[similarity >= threshold].tolist())
+    ours, theirs = ([_grams(text) for text in some] for some in (texts, others))
+    column = {gram: number for number, gram in enumerate(set().union(*theirs))}
+    grams, other_grams = (_incidence(sets, column) for sets in (ours, theirs))
+    sizes, other_sizes = (np.array(list(map(len, sets))) for sets in (ours, theirs))
+    near = set()
+    for start in range(0, len(texts), BLOCK):
+        shared = (grams[start : start + BLOCK] @ other_grams.T).tocoo()
+        row = start + shared.row
+        similarity = shared.data / (sizes[row] + other_sizes[shared.col] - shared.data)
+        near.update(row[similarity >= threshold].tolist())
+    return near
+
+
+def _incidence(sets: list[set[str]], column: dict[str, int]):
+    """A sparse matrix of shape (sets, columns) with a 1 where a set has the column's string."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    found = [[column[one] for one in some if one in column] for some in sets]
+    starts = np.cumsum([0, *map(len, found)])
+    columns = np.fromiter(chain.from_iterable(found), dtype=np.int32, count=starts[-1])
+    return csr_matrix((np.ones(len(columns), dtype=np.int32), columns, starts), shape=(len(sets), len(column)))
 
 
 def _grams(text: str) -> set[str]:

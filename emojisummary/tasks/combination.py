@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from emojisummary import validation
 from emojisummary.artifacts import Row, read_tsv
 from emojisummary.emojis import Lookup, clusters, plain
 from emojisummary.metrics import distinct
 from emojisummary.tasks.base import Messages, Task, Unusable, material, tidy, topic_id
 from emojisummary.tasks.summary import LONGEST, Summary
-from emojisummary.validation import united
 
 LEAST, MOST = 2, 4  # emoji
 
@@ -107,7 +107,7 @@ class Combination(Summary):
             text, accepted = tidy(row["text"]), " ".join(filter(None, answers))
             facts = {"language": "english", "form": row["form"], "category": "", "split": ""}
             rows.append({"id": topic_id("validation", text), "text": text, "answers": accepted, **facts})
-        unique = united(rows)
+        unique = validation.united(rows)
         problems["texts listed twice"] = len(rows) - len(unique)
         return unique, +problems
 

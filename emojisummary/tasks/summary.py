@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
 
+from emojisummary import validation
 from emojisummary.artifacts import Row
 from emojisummary.emojis import Lookup, Table, plain
 from emojisummary.tasks.base import Messages, Task, Unusable, draw_each, texts_each, tidy, topic_id
-from emojisummary.validation import read_validation_set, validation_rows
 
 FORMS = (
     "tweet", "headline", "diary entry", "review", "slogan", "apology", "how-to step", "poem line", "notification",
@@ -99,10 +99,10 @@ class Summary(Task):
         return [{"role": "user", "content": ask}]
 
     def validation(self, file: str, emoji_of: Lookup) -> tuple[list[Row], Counter]:
-        return self.labelled(read_validation_set(file), emoji_of)
+        return self.labelled(validation.read_validation_set(file), emoji_of)
 
     def labelled(self, rows: list[Row], emoji_of: Lookup) -> tuple[list[Row], Counter]:
-        return validation_rows(rows, emoji_of, lambda answer: self.spelled(answer, emoji_of))
+        return validation.validation_rows(rows, emoji_of, lambda answer: self.spelled(answer, emoji_of))
 
     def ask(self, model, texts: list[str]) -> list[list[tuple[str, float]]]:
         return model.rank(texts, top=DEEPEST)
