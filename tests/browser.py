@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 600_000  # milliseconds: a busy machine takes its time
+PATIENCE = 120_000  # milliseconds: a busy machine takes its time
 # nothing but the page under test: no sandbox (which wants a user other than root), no calls home
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
