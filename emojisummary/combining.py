@@ -61,16 +61,15 @@ def near_duplicates(texts: list[str], others: list[str], threshold: float) -> se
 
     if not texts or not others:
         return set()
-    ours, theirs = ([_grams(text) for text in some] for some in (texts, others))
+    theirs = [_grams(text) for text in others]
     column = {gram: number for number, gram in enumerate(set().union(*theirs))}
-    grams, other_grams = (_incidence(sets, column) for sets in (ours, theirs))
-    sizes, other_sizes = (np.array(list(map(len, sets))) for sets in (ours, theirs))
-    near = set()
+    other_grams, other_sizes, near = _incidence(theirs, column).T, np.array(list(map(len, theirs))), set()
     for start in range(0, len(texts), BLOCK):
-        shared = (grams[start : start + BLOCK] @ other_grams.T).tocoo()
-        row = start + shared.row
-        similarity = shared.data / (sizes[row] + other_sizes[shared.col] - shared.data)
-        near.update(row[similarity >= threshold].tolist())
+        ours = [_grams(text) for text in texts[start : start + BLOCK]]
+        shared = (_incidence(ours, column) @ other_grams).tocoo()
+        sizes = np.array(list(map(len, ours)))[shared.row]
+        similarity = shared.data / (sizes + other_sizes[shared.col] - shared.data)
+        near.update((start + shared.row[similarity >= threshold]).tolist())
     return near
 
 

@@ -125,9 +125,13 @@ class Encoder:
         import torch
 
         ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
-        by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        lengths = list(map(len, ids))
+        by_length = sorted(range(len(ids)), key=lengths.__getitem__)
         batches = [by_length[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-        vectors, states, threads = torch.empty(len(ids), self.size), [None] * len(ids), torch.get_num_threads()
+        vectors, threads = torch.empty(len(ids), self.size), torch.get_num_threads()
+        states = [None] * len(ids)
+        if layer is not None:  # in one piece: as many small ones, they would take twice the memory
+            states = torch.empty(sum(lengths), self.size, dtype=torch.float16).split(lengths)
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(threads) as workers:
@@ -135,8 +139,8 @@ class Encoder:
                 encoded = each(lambda batch: self._encode([ids[i] for i in batch], layer), batches)
                 for batch, (found, inside) in zip(batches, encoded, strict=True):
                     vectors[batch] = found
-                    for i, state in zip(batch, inside, strict=True):
-                        states[i] = state
+                    for i, state in zip(batch, inside, strict=False):
+                        states[i].copy_(state[: lengths[i]])
         finally:
             torch.set_num_threads(threads)
         return vectors, states
@@ -157,6 +161,4 @@ class Encoder:
             hidden = output.last_hidden_state.float()
             pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
             vectors = torch.nn.functional.normalize(pooled, dim=-1)
-            if layer is None:
-                return vectors, [None] * len(ids)
-            return vectors, [state[: len(row)].half() for row, state in zip(ids, output.hidden_states[layer], strict=True)]
+            return vectors, () if layer is None else output.hidden_states[layer]

@@ -150,6 +150,7 @@ def train(rows: list[Row], validation: list[Row], table: dict, task, settings, f
     run_trainer(trainer, resume, folder / "trainer_state.json", settings.early_stopping_patience)
     clear(folder)
     student = to_student(model[0], model[-1], cards, settings, folder)
+    model[0].remembered.clear()  # gigabytes, of no more use
     metrics = add_ngrams(student, rows, accuracy, settings.ngram_weights)
     student.save(folder)
     return metrics
