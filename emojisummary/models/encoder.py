@@ -130,7 +130,7 @@ class Encoder:
         batches = [by_length[start : start + BATCH] for start in range(0, len(ids), BATCH)]
         vectors, threads = torch.empty(len(ids), self.size), torch.get_num_threads()
         states = [None] * len(ids)
-        if layer is not None:  # in one piece: as many small ones, they would take twice the memory
+        if layer is not None:  # in one piece, whose memory the system gets back once they're forgotten
             states = torch.empty(sum(lengths), self.size, dtype=torch.float16).split(lengths)
         torch.set_num_threads(1)
         try:
