@@ -152,7 +152,7 @@ class Validate(Section):
     least_similarity: float = Share
     """the grader `meaning` says yes when a rewritten text's cosine with its original is at least so high"""
     rank_at_most: PositiveInt
-    """the retriever says yes when it ranks the text's emoji at least so high, by its words or as a whole"""
+    """the retriever says yes when it ranks the text's emoji at least so high, by its words or when it has read it"""
     canaries: float = Share
     """pairs known to be wrong, and as many known to be right, as a share of each file: they show how far to trust a grader"""
     temperature: NonNegativeFloat

@@ -181,3 +181,12 @@ def test_a_smaller_run_of_an_offline_grader_is_the_beginning_of_a_whole_one(tmp_
     whole = rows(5)
     graded(tmp_path, whole, OFFLINE)
     assert len(graded(tmp_path, whole[:2], OFFLINE, all_rows=whole)[1]) == 2
+
+
+def test_after_a_kill_the_batch_that_it_broke_is_judged_again_as_a_whole(tmp_path):
+    grader, eight = SimpleNamespace(name="retriever", depends_on="x", batch=3, reproducible=True), rows(8)
+    killed = GradedFile(tmp_path / "graded.csv", GRADED, eight, grader)
+    for row in eight[:4]:
+        killed.take(row, {"text": "yes"})
+    again = GradedFile(tmp_path / "graded.csv", GRADED, eight, grader)
+    assert [[row["id"] for row in batch] for batch in again.batches()] == [["a3", "a4", "a5"], ["a6", "a7"]]

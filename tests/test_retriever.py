@@ -1,4 +1,4 @@
-"""The encoder with its real weights, and the retriever as grader, control and student."""
+"""The encoder with its real weights, and the retriever as control and student."""
 
 from copy import copy
 from types import SimpleNamespace

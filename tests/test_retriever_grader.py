@@ -25,8 +25,8 @@ def test_yes_to_what_ranks_high_by_its_words_alone(grader):
 
 def test_what_ranks_low_by_its_words_is_read(grader):
     read, refused = replies(grader, ("They got married on Saturday", "👰"), ("Anyone want pizza tonight?", "🚽"))
-    assert read.startswith("yes: rank ") and read.endswith(" of 1902 as a whole")
-    assert refused.startswith("no: rank ") and refused.endswith(" of 1902 as a whole")
+    assert read.startswith("yes: rank ") and read.endswith(" of 1902 when read")
+    assert refused.startswith("no: rank ") and refused.endswith(" of 1902 when read")
 
 
 def test_only_what_a_glance_leaves_undecided_is_read(grader, monkeypatch):
@@ -34,7 +34,7 @@ def test_only_what_a_glance_leaves_undecided_is_read(grader, monkeypatch):
     monkeypatch.setattr(grader, "similarities", lambda look, texts: seen.append((look, texts)) or torch.eye(len(texts), 1902))
     first, *_, last = TABLE
     replies(grader, ("one", first), ("two", last), ("three", "no emoji"))
-    assert seen == [("at a glance", ["one", "two"]), ("as a whole", ["two"])]
+    assert seen == [("at a glance", ["one", "two"]), ("when read", ["two"])]
 
 
 def test_no_to_an_emoji_that_it_does_not_have(grader):
@@ -45,7 +45,7 @@ def test_no_to_an_emoji_that_it_does_not_have(grader):
 
 
 def test_a_text_without_a_word_has_to_be_read(grader):
-    assert replies(grader, ("\x00", "🍕"))[0].endswith(" as a whole")
+    assert replies(grader, ("\x00", "🍕"))[0].endswith(" when read")
 
 
 def test_at_a_glance_order_does_not_matter_and_rare_words_say_most():
@@ -57,8 +57,20 @@ def test_at_a_glance_order_does_not_matter_and_rare_words_say_most():
     assert vectors.shape == (5, encoder.size)
 
 
-def test_verdicts_are_stamped_with_all_that_decides_them(grader):
-    fewer = dict(list(TABLE.items())[:-1])
-    others = RetrieverGrader(TABLE, PACKAGED, 101), RetrieverGrader(fewer, PACKAGED, 100)
-    assert len({grader.depends_on, *(other.depends_on for other in others)}) == 3
-    assert RetrieverGrader(TABLE, PACKAGED, 100).depends_on == grader.depends_on
+def test_what_is_no_number_ranks_last(grader, monkeypatch):
+    monkeypatch.setattr(grader, "similarities", lambda look, texts: torch.full((len(texts), 1902), torch.nan))
+    assert replies(grader, ("x", "🍕")) == ["no: rank 1902 of 1902 when read"]
+
+
+def test_verdicts_are_stamped_with_what_decides_them(grader, tmp_path):
+    folder = encoder_folder(PACKAGED)
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    stamps = {grader.depends_on, RetrieverGrader(TABLE, PACKAGED, 101).depends_on}
+    stamps.add(RetrieverGrader(dict(list(TABLE.items())[:-1]), PACKAGED, 100).depends_on)
+    assert len(stamps) == 3
+    assert RetrieverGrader(TABLE, str(tmp_path), 100).depends_on == grader.depends_on
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_bytes(name.encode())
+        stamps.add(RetrieverGrader(TABLE, str(tmp_path), 100).depends_on)
+    assert len(stamps) == 5

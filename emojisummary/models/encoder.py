@@ -95,7 +95,7 @@ class Encoder:
 
     @cached_property
     def word_vectors(self):
-        """Each token's embedding times the root of its place in the vocabulary: rare words come last there, and say most."""
+        """Each token's embedding times the root of its place in the vocabulary, which lists them by frequency: rare ones say most."""
         import torch
 
         embeddings = self.model.get_input_embeddings().weight.detach().float()
@@ -126,7 +126,7 @@ class Encoder:
 
         ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
         lengths = list(map(len, ids))
-        by_length = sorted(range(len(ids)), key=lengths.__getitem__)
+        by_length = sorted(range(len(ids)), key=lengths.__getitem__, reverse=True)  # what ends last is short
         batches = [by_length[start : start + BATCH] for start in range(0, len(ids), BATCH)]
         vectors, threads = torch.empty(len(ids), self.size), torch.get_num_threads()
         states = [None] * len(ids)
@@ -159,6 +159,6 @@ class Encoder:
                 output_hidden_states=layer is not None,
             )
             hidden = output.last_hidden_state.float()
-            pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+            pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
             vectors = torch.nn.functional.normalize(pooled, dim=-1)
             return vectors, () if layer is None else output.hidden_states[layer]

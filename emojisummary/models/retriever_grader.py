@@ -1,7 +1,7 @@
 """The grader `retriever`: does an emoji fit a text at all? The untuned encoder compares the text with every emoji's card.
 
-It looks twice. At a glance a text is the sum of its word vectors; only a text whose emoji ranks low by that is read. Four pairs
-in five so cost next to nothing, and the two looks together tell right pairs from wrong ones better than reading alone (the
+It looks twice. At a glance a text is the sum of its word vectors; only a text whose emoji ranks low by that is read. Most pairs
+so cost next to nothing, and the two looks together tell right pairs from wrong ones no worse than reading alone does (the
 figures stand beside `rank_at_most` in config.yaml).
 """
 
@@ -13,8 +13,8 @@ from emojisummary.emojis import Table, plain
 from emojisummary.models.encoder import Encoder, encoder_folder
 from emojisummary.models.retriever import card, speller
 
-TOKENS = 64  # it looks at so much of a text
-LOOKS = {"at a glance": Encoder.glance, "as a whole": Encoder.__call__}
+TOKENS = 40  # it looks at so much of a text
+LOOKS = {"at a glance": Encoder.glance, "when read": Encoder.__call__}
 
 
 class RetrieverGrader:
@@ -32,8 +32,8 @@ class RetrieverGrader:
         self.cards = {emoji: card(facts) for emoji, facts in table.items()}
         self.seen: dict = {}  # by look, the vectors of all cards
         self.position = {plain(emoji): index for index, emoji in enumerate(self.cards)}
-        decides = {"rank_at_most": rank_at_most, "cards": self.cards, "looks": list(LOOKS)}
-        self.depends_on = fingerprint([self.folder / "model.safetensors"], decides)
+        decides = {"rank_at_most": rank_at_most, "cards": self.cards, "looks": list(LOOKS), "tokens": TOKENS}
+        self.depends_on = fingerprint([self.folder / "model.safetensors", self.folder / "tokenizer.json"], decides)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -62,8 +62,8 @@ class RetrieverGrader:
 
 
 def _ranks(similarities, places: list[int]) -> list[int]:
-    """The rank of each row's own place: 1 for the highest number of the row, the last one of equals."""
+    """The rank of each row's own place: 1 for the highest number of the row, the last one of equals. Last if it's no number."""
     import torch
 
     own = similarities.gather(1, torch.tensor(places)[:, None])
-    return (similarities >= own).sum(dim=1).tolist()
+    return (similarities.shape[1] - (similarities < own).sum(dim=1)).tolist()
