@@ -95,7 +95,7 @@ class Encoder:
 
     @cached_property
     def word_vectors(self):
-        """Each token's embedding times the root of its place in the vocabulary, which lists them by frequency: rare ones say most."""
+        """Each token's embedding times the root of its place in the vocabulary, where rare ones come last: they say most."""
         import torch
 
         embeddings = self.model.get_input_embeddings().weight.detach().float()
