@@ -102,7 +102,7 @@ class Encoder:
         return embeddings * torch.arange(len(embeddings)).sqrt()[:, None]
 
     def glance(self, texts: list[str]):
-        """The texts' vectors at a glance: the sums of their `word_vectors`, in the same shape, in a hundredth of the time."""
+        """The texts' vectors at a glance, in the same shape: the sums of their `word_vectors`, without the model's layers."""
         import torch
 
         ids = [encoding.ids for encoding in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
